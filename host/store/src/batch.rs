@@ -1,0 +1,186 @@
+//! One atomic change: the writes, and what must hold for them to happen.
+//!
+//! Owns the encoding of writes inside a journal frame. Knows nothing of tables:
+//! keys and values are bytes. A batch is encoded while it is being filled, so
+//! that the committer only copies it.
+
+use bytes::Bytes;
+use std::ops::Range;
+
+/// Longest key in bytes. Keys are names, ids and times; a longer one is a
+/// mistake, and sled's nodes hold several keys per page.
+pub const KEY_BYTES_MAX: usize = 1024;
+
+const PUT: u8 = 1;
+const DELETE: u8 = 2;
+
+/// One atomic change: all of its writes become durable and visible together,
+/// or none does. Later writes to a key within the batch win.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    encoded: Vec<u8>,
+    expectations: Vec<Expectation>,
+    key_too_long: Option<usize>,
+}
+
+/// What must hold, just before the batch, for it to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct Expectation {
+    pub(crate) key: Bytes,
+    pub(crate) present: bool,
+}
+
+impl Batch {
+    /// A batch with no writes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes `value` under `key`, replacing what was there.
+    pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        let Some(key_len) = self.key_len(key) else { return };
+        self.encoded.reserve(7 + key.len() + value.len());
+        self.encoded.push(PUT);
+        self.encoded.extend_from_slice(&key_len.to_le_bytes());
+        // A value past 4 GiB is refused at commit by the batch limit long
+        // before its length could wrap here.
+        self.encoded.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
+        self.encoded.extend_from_slice(key);
+        self.encoded.extend_from_slice(value);
+    }
+
+    /// Removes `key`; nothing happens when it is absent.
+    pub fn delete(&mut self, key: impl AsRef<[u8]>) {
+        let key = key.as_ref();
+        let Some(key_len) = self.key_len(key) else { return };
+        self.encoded.push(DELETE);
+        self.encoded.extend_from_slice(&key_len.to_le_bytes());
+        self.encoded.extend_from_slice(key);
+    }
+
+    /// The batch is a conflict unless `key` is absent just before it.
+    pub fn expect_absent(&mut self, key: impl AsRef<[u8]>) {
+        self.expect(key.as_ref(), false);
+    }
+
+    /// The batch is a conflict unless `key` is present just before it.
+    pub fn expect_present(&mut self, key: impl AsRef<[u8]>) {
+        self.expect(key.as_ref(), true);
+    }
+
+    /// True when the batch writes nothing (it may still expect something).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.encoded.is_empty()
+    }
+
+    /// Size of the writes in the journal, in bytes, without the frame's header.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.encoded.len()
+    }
+
+    pub(crate) fn key_too_long(&self) -> Option<usize> {
+        self.key_too_long
+    }
+
+    pub(crate) fn into_parts(self) -> (Bytes, Vec<Expectation>) {
+        (Bytes::from(self.encoded), self.expectations)
+    }
+
+    fn expect(&mut self, key: &[u8], present: bool) {
+        self.expectations.push(Expectation { key: Bytes::copy_from_slice(key), present });
+    }
+
+    fn key_len(&mut self, key: &[u8]) -> Option<u16> {
+        if key.len() > KEY_BYTES_MAX {
+            self.key_too_long = Some(key.len());
+            return None;
+        }
+        u16::try_from(key.len()).ok()
+    }
+}
+
+/// One decoded write, as ranges of the encoded batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Write {
+    pub(crate) key: Range<usize>,
+    /// `None` deletes the key.
+    pub(crate) value: Option<Range<usize>>,
+}
+
+/// Walks the writes of an encoded batch. `None` inside the iteration means
+/// that the bytes are no batch; the walk ends there.
+pub(crate) fn writes(encoded: &[u8]) -> impl Iterator<Item = Option<Write>> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        if at >= encoded.len() {
+            return None;
+        }
+        let write = decode(encoded, at);
+        at = write.as_ref().map_or(encoded.len(), |(_, end)| *end);
+        Some(write.map(|(write, _)| write))
+    })
+}
+
+fn decode(encoded: &[u8], at: usize) -> Option<(Write, usize)> {
+    let tag = *encoded.get(at)?;
+    let key_len = usize::from(u16::from_le_bytes(encoded.get(at + 1..at + 3)?.try_into().ok()?));
+    let (key_at, value_len) = match tag {
+        PUT => {
+            let len = u32::from_le_bytes(encoded.get(at + 3..at + 7)?.try_into().ok()?);
+            (at + 7, Some(usize::try_from(len).ok()?))
+        }
+        DELETE => (at + 3, None),
+        _ => return None,
+    };
+    let key_end = key_at + key_len;
+    let end = key_end + value_len.unwrap_or(0);
+    let value = value_len.map(|_| key_end..end);
+    (end <= encoded.len()).then_some((Write { key: key_at..key_end, value }, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(batch: Batch) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        let (bytes, _) = batch.into_parts();
+        writes(&bytes)
+            .map(|write| write.expect("a write"))
+            .map(|write| (bytes[write.key].to_vec(), write.value.map(|value| bytes[value].to_vec())))
+            .collect()
+    }
+
+    #[test]
+    fn writes_come_back_in_order() {
+        let mut batch = Batch::new();
+        batch.put("a", "1");
+        batch.delete("b");
+        batch.put("", "");
+        assert_eq!(
+            decoded(batch),
+            [(b"a".to_vec(), Some(b"1".to_vec())), (b"b".to_vec(), None), (vec![], Some(vec![]))]
+        );
+    }
+
+    #[test]
+    fn cut_short_is_never_a_different_write() {
+        let mut batch = Batch::new();
+        batch.put("key", "value");
+        let (bytes, _) = batch.into_parts();
+        for cut in 1..bytes.len() {
+            assert_eq!(writes(&bytes[..cut]).collect::<Vec<_>>(), [None], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_long_key_is_remembered_and_not_written() {
+        let mut batch = Batch::new();
+        batch.put(vec![b'k'; KEY_BYTES_MAX + 1], "v");
+        assert!(batch.is_empty());
+        assert_eq!(batch.key_too_long(), Some(KEY_BYTES_MAX + 1));
+    }
+}

@@ -1,0 +1,22 @@
+//! The store: an ordered key space, durable through an append-only journal
+//! with group commit, with sled written behind it.
+//!
+//! The only crate naming sled. It refuses to know what the records mean.
+//! Invariants: nothing is acknowledged before it is durable in the journal; a
+//! batch is there whole or not at all, at any crash; sled holds nothing that
+//! the journal cannot give again; damage is reported, never read.
+
+mod batch;
+mod commit;
+mod disk;
+pub mod key;
+mod options;
+mod store;
+mod table;
+
+pub use batch::{Batch, KEY_BYTES_MAX};
+pub use commit::{Commit, CommitError, Position};
+pub use disk::{Disk, DiskFile, RealDisk};
+pub use options::Options;
+pub use store::{Order, ReadError, Row, Store};
+pub use table::{Table, TableError};

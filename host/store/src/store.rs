@@ -1,0 +1,71 @@
+//! What the rest of the host may ask of a store, whatever is behind it.
+//!
+//! Small on purpose: a second implementation over a shared database must be
+//! possible without touching its users. Nothing here assumes one process.
+
+use crate::batch::Batch;
+use crate::commit::Commit;
+use bytes::Bytes;
+
+/// An ordered key space with atomic, durable changes.
+pub trait Store: Send + Sync + 'static {
+    /// Queues one batch. Batches take effect in the order of these calls. The
+    /// commit resolves once the batch is durable and visible to readers; it is
+    /// a conflict, and nothing is written, when an expectation fails.
+    fn commit(&self, batch: Batch) -> Commit;
+
+    /// The value under `key`. May read from disk.
+    ///
+    /// # Errors
+    /// When the stored bytes cannot be read, or are damaged.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError>;
+
+    /// Up to `limit` rows whose keys start with `prefix`, in `order`, from
+    /// `after` (exclusive: the last key of the page before). One consistent
+    /// view: a batch is seen whole or not at all.
+    ///
+    /// # Errors
+    /// When the stored bytes cannot be read, or are damaged.
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, order: Order) -> Result<Vec<Row>, ReadError>;
+}
+
+/// A key and its value.
+pub type Row = (Bytes, Bytes);
+
+/// The order of a scan, by bytes of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest key first; `after` is a lower bound.
+    Ascending,
+    /// Greatest key first; `after` is an upper bound.
+    Descending,
+}
+
+/// Why something stored could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Stored bytes are not what was written.
+    #[error("{file} is damaged at byte {offset}: {why}")]
+    Damaged {
+        /// The file, relative to the data folder.
+        file: String,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong there.
+        why: String,
+    },
+    /// The operating system refused the read.
+    #[error("cannot read {file}")]
+    Io {
+        /// The file, relative to the data folder.
+        file: String,
+        /// The refusal.
+        source: std::io::Error,
+    },
+    /// The rows behind the journal could not be read.
+    #[error("cannot read the rows behind the journal: {why}")]
+    Rows {
+        /// What the key-value library said.
+        why: String,
+    },
+}
