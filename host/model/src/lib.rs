@@ -1,0 +1,40 @@
+//! The domain's words: names, digests, destinations, limits, manifests, schemas, and
+//! what people read when something is wrong.
+//!
+//! Refuses to know IO, async and clocks. Everything here is parsed once, at the edge.
+
+mod credential;
+mod destination;
+mod digest;
+mod failure;
+mod host;
+mod limits;
+mod manifest;
+mod name;
+mod path;
+mod problem;
+mod reach;
+mod record;
+mod schema;
+mod verification;
+
+pub use credential::Credential;
+pub use destination::{Destination, DestinationError, Methods, Scheme, Target, TargetError};
+pub use digest::{Digest, DigestError};
+pub use failure::{Failure, FieldProblem, Remedy};
+pub use host::{Host, HostError, HostPattern};
+pub use limits::{Limits, LimitsPart};
+pub use manifest::{
+    Action, AuthScheme, BaseUrl, Check, ConnectionSpec, Deprecated, Effect, FileAccess, Idempotency, Manifest, Need,
+    Operation, Sample, ScopeAsked, ScopeTemplate, Support, Trigger, TriggerSample,
+};
+pub use name::{
+    ConnectionId, Environment, FlowId, FolderName, NameError, OperationId, OperationRef, PluginId, RunId, Scope,
+    StepId, Team, nearest,
+};
+pub use path::{PathError, PathPattern, normalise};
+pub use problem::Problem;
+pub use reach::{Reach, parse_base_url};
+pub use record::AccessRecord;
+pub use schema::{Schema, SchemaError, type_words};
+pub use verification::{DeliveryKey, SignatureEncoding, Verification, Webhook};

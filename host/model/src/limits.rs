@@ -1,0 +1,91 @@
+//! Limits of one call: what a manifest asks for, a grant gives, and a ceiling caps.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $field:ident = $default:expr;)*) => {
+        /// The limits that hold for one call of a plugin.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        pub struct Limits { $($(#[$doc])* pub $field: u64,)* }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl Limits {
+            /// These limits, none above what `cap` says; a limit `cap` leaves out stays.
+            #[must_use]
+            pub fn capped_by(mut self, cap: &LimitsPart) -> Self {
+                $(if let Some(most) = cap.$field { self.$field = self.$field.min(most); })*
+                self
+            }
+
+            /// These limits, replaced by what `part` says.
+            #[must_use]
+            pub fn replaced_by(mut self, part: &LimitsPart) -> Self {
+                $(if let Some(value) = part.$field { self.$field = value; })*
+                self
+            }
+        }
+
+        /// Some of the limits: the others are left to whoever is asked next.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct LimitsPart {
+            $($(#[$doc])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $field: Option<u64>,)*
+        }
+
+        impl LimitsPart {
+            /// The limits said, by name as documents write them.
+            pub fn entries(&self) -> Vec<(&'static str, u64)> {
+                let mut entries = Vec::new();
+                $(if let Some(value) = self.$field { entries.push((stringify!($field), value)); })*
+                entries
+            }
+        }
+    };
+}
+
+limits! {
+    /// Linear memory and tables of the whole call, in bytes. 64 MiB: a connector
+    /// written in Rust uses 2, one in Python 30.
+    memory_bytes = 64 << 20;
+    /// Time on a processor, in milliseconds.
+    cpu_ms = 2_000;
+    /// Time from start to end, waiting included, in milliseconds. 30 s: what most
+    /// services allow themselves for an answer.
+    wall_ms = 30_000;
+    /// One HTTP request's body, in bytes.
+    request_bytes = 8 << 20;
+    /// One HTTP answer's body, decompressed, in bytes.
+    response_bytes = 8 << 20;
+    /// HTTP requests in one call, redirects included.
+    requests = 50;
+    /// What an operation may return, in bytes.
+    output_bytes = 4 << 20;
+    /// Log text and error output of one call, in bytes.
+    log_bytes = 64 << 10;
+    /// Bytes that one call may write to granted folders.
+    file_bytes = 64 << 20;
+    /// Calls of the plugin at the same time.
+    concurrency = 64;
+    /// HTTP requests of the plugin in a minute.
+    requests_per_minute = 6_000;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cap_only_lowers() {
+        let cap = LimitsPart { wall_ms: Some(10), memory_bytes: Some(u64::MAX), ..LimitsPart::default() };
+        let limits = Limits::default().capped_by(&cap);
+        assert_eq!(limits.wall_ms, 10);
+        assert_eq!(limits.memory_bytes, Limits::default().memory_bytes);
+        assert_eq!(cap.entries(), [("memory_bytes", u64::MAX), ("wall_ms", 10)]);
+    }
+}

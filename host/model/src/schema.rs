@@ -1,0 +1,162 @@
+//! JSON Schemas of connectors: compiled once, checked with words people understand.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::failure::FieldProblem;
+
+/// A schema that cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the schema is not valid JSON Schema 2020-12: {0}")]
+pub struct SchemaError(String);
+
+/// A JSON Schema 2020-12, compiled. References outside the document are refused.
+#[derive(Clone)]
+pub struct Schema {
+    document: Arc<Value>,
+    validator: Arc<jsonschema::Validator>,
+}
+
+/// Reporting more would not help a person.
+const PROBLEMS_MAX: usize = 20;
+/// Long values are cut in messages.
+const SHOWN_CHARS_MAX: usize = 60;
+
+impl Schema {
+    /// Compiles a schema document.
+    ///
+    /// # Errors
+    /// When it is not valid JSON Schema 2020-12, or refers outside itself.
+    pub fn compile(document: &Value) -> Result<Self, SchemaError> {
+        let validator = jsonschema::draft202012::new(document).map_err(|error| SchemaError(error.to_string()))?;
+        Ok(Self { document: Arc::new(document.clone()), validator: Arc::new(validator) })
+    }
+
+    /// The document.
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// Every problem of `value`, at most 20; empty when it fits.
+    pub fn check(&self, value: &Value) -> Vec<FieldProblem> {
+        if self.validator.is_valid(value) {
+            return Vec::new();
+        }
+        self.validator.iter_errors(value).take(PROBLEMS_MAX).map(|error| to_problem(&error)).collect()
+    }
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Schema({})", self.document)
+    }
+}
+
+fn to_problem(error: &jsonschema::ValidationError<'_>) -> FieldProblem {
+    use jsonschema::error::ValidationErrorKind as Kind;
+    let path = error.instance_path().to_string();
+    let got = show(error.instance());
+    let (path, expected, got) = match error.kind() {
+        Kind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            (
+                format!("{path}/{}", name.replace('~', "~0").replace('/', "~1")),
+                "a value".to_owned(),
+                "nothing".to_owned(),
+            )
+        }
+        Kind::AdditionalProperties { unexpected } => {
+            let name = unexpected.first().map_or("", String::as_str);
+            (format!("{path}/{name}"), "no such field".to_owned(), "a field of that name".to_owned())
+        }
+        Kind::Type { kind } => (path, format!("{}", TypeWords(kind)), got),
+        Kind::Enum { options } => (path, format!("one of {}", show(options)), got),
+        Kind::Format { format } => (path, format_words(format), got),
+        _ => (path, format!("a value that fits: {error}"), got),
+    };
+    FieldProblem { path, expected, got }
+}
+
+fn show(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= SHOWN_CHARS_MAX {
+        return text;
+    }
+    text.chars().take(SHOWN_CHARS_MAX).chain("…".chars()).collect()
+}
+
+struct TypeWords<'a>(&'a jsonschema::error::TypeKind);
+
+impl fmt::Display for TypeWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use jsonschema::error::TypeKind;
+        match self.0 {
+            TypeKind::Single(kind) => f.write_str(type_words(&kind.to_string())),
+            TypeKind::Multiple(kinds) => {
+                let words: Vec<String> = kinds.iter().map(|kind| type_words(&kind.to_string()).to_owned()).collect();
+                f.write_str(&words.join(" or "))
+            }
+        }
+    }
+}
+
+/// A JSON type in plain words.
+pub fn type_words(kind: &str) -> &'static str {
+    match kind {
+        "string" => "text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "a list",
+        "object" => "an object",
+        "null" => "nothing",
+        _ => "another type",
+    }
+}
+
+fn format_words(format: &str) -> String {
+    match format {
+        "date" => "an ISO 8601 date such as 2026-12-31".to_owned(),
+        "date-time" => "an ISO 8601 date and time such as 2026-12-31T08:00:00Z".to_owned(),
+        "email" => "an e-mail address".to_owned(),
+        "uri" => "a URL".to_owned(),
+        other => format!("text of the format {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn problems_name_field_expectation_and_value() {
+        let schema = Schema::compile(&json!({
+            "type": "object",
+            "properties": { "n": { "type": "integer" }, "s": { "enum": ["a", "b"] } },
+            "required": ["n"],
+            "additionalProperties": false
+        }))
+        .expect("valid");
+        assert!(schema.check(&json!({ "n": 1, "s": "a" })).is_empty());
+        for (value, wanted) in [
+            (json!({}), "n expects a value, got nothing"),
+            (json!({ "n": "x" }), "n expects a whole number, got \"x\""),
+            (json!({ "n": 1, "s": "c" }), "s expects one of [\"a\",\"b\"], got \"c\""),
+            (json!({ "n": 1, "t": 0 }), "t expects no such field, got a field of that name"),
+            (json!(3), "the value expects an object, got 3"),
+        ] {
+            let problems = schema.check(&value);
+            assert_eq!(problems[0].to_string(), wanted);
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_schema() {
+        assert!(Schema::compile(&json!({ "type": "strin" })).is_err());
+        assert!(Schema::compile(&json!({ "$ref": "https://example.com/schema.json" })).is_err());
+    }
+}
