@@ -7,16 +7,28 @@
 //! the journal cannot give again; damage is reported, never read.
 
 mod batch;
+mod behind;
 mod commit;
+mod committer;
 mod disk;
+mod journal;
+mod journal_store;
 pub mod key;
+mod lock;
+mod open_error;
 mod options;
+mod overlay;
+mod queue;
+mod rows;
 mod store;
 mod table;
 
 pub use batch::{Batch, KEY_BYTES_MAX};
 pub use commit::{Commit, CommitError, Position};
 pub use disk::{Disk, DiskFile, RealDisk};
+pub use journal_store::{JournalStore, SettleError, Stats};
+pub use open_error::OpenError;
 pub use options::Options;
+pub use rows::MemoryRows;
 pub use store::{Order, ReadError, Row, Store};
 pub use table::{Table, TableError};

@@ -1,0 +1,236 @@
+//! The one thread that writes: takes waiting batches, decides, appends, shows.
+//!
+//! Invariants: expectations are checked in queue order against everything
+//! before them, the same group included; a batch is answered only after its
+//! group is durable and visible; the first failure that is not a clean "full"
+//! ends the thread and answers everybody.
+
+use crate::batch::{self, Expectation};
+use crate::behind::Behind;
+use crate::commit::{CommitError, Position};
+use crate::journal::{Journal, Pointer, WriteFailure, Written};
+use crate::options::Options;
+use crate::overlay::Layers;
+use crate::queue::{Queue, Waiting};
+use crate::rows::{Cell, RowsError};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A batch up to this size is kept alive whole by the overlay instead of being
+/// copied key by key. 16 KiB: copying costs more below, memory above.
+const SHARED_BYTES_MAX: usize = 16 << 10;
+
+/// What the committer has done since the store was opened.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) commits: AtomicU64,
+    pub(crate) conflicts: AtomicU64,
+    pub(crate) groups: AtomicU64,
+    pub(crate) journal_bytes: AtomicU64,
+}
+
+/// See the module.
+pub(crate) struct Committer {
+    pub(crate) journal: Journal,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) behind: Arc<Behind>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) options: Options,
+}
+
+/// A batch of the group, with what was decided about it.
+struct Decided {
+    waiting: Waiting,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    /// Its sequence, and where its payload begins within the group.
+    Write {
+        sequence: u64,
+        payload_at: usize,
+    },
+    /// Expectations hold, and there is nothing to write.
+    Holds,
+    Conflict(Bytes),
+}
+
+impl Committer {
+    /// The thread: runs until the queue is closed and empty, or writing fails.
+    pub(crate) fn run(mut self) {
+        let _stop = StopOnPanic(Arc::clone(&self.queue));
+        let mut waiting = Vec::new();
+        let mut decided = Vec::new();
+        while self.queue.take(self.options.group_bytes, &mut waiting).is_some() {
+            match self.commit_group(&mut waiting, &mut decided) {
+                Ok(()) => {}
+                Err(WriteFailure::Full) => refuse(&mut waiting, &mut decided, &CommitError::Full),
+                Err(WriteFailure::Broken(reason)) => {
+                    tracing::error!(%reason, "the store has stopped writing");
+                    self.queue.close(&reason);
+                    refuse(&mut waiting, &mut decided, &CommitError::Stopped { reason: reason.as_str().into() });
+                    self.queue.stop(&reason);
+                    return;
+                }
+            }
+        }
+        if let Err(failure) = self.journal.seal() {
+            tracing::warn!(?failure, "the journal was closed without its seal");
+        }
+    }
+
+    fn commit_group(&mut self, waiting: &mut Vec<Waiting>, decided: &mut Vec<Decided>) -> Result<(), WriteFailure> {
+        self.check_room()?;
+        self.decide(waiting, decided).map_err(|error| WriteFailure::Broken(error.to_string()))?;
+        let writes = decided.iter().any(|batch| matches!(batch.verdict, Verdict::Write { .. }));
+        if writes {
+            let written = self.journal.write_group()?;
+            self.show(decided, written);
+        }
+        self.answer(decided);
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<(), WriteFailure> {
+        if let Some(reason) = self.behind.failed() {
+            return Err(WriteFailure::Broken(reason.to_string()));
+        }
+        let min = self.options.free_bytes_min;
+        let free = if min == 0 { Ok(u64::MAX) } else { self.journal.files().disk().free_bytes() };
+        match free {
+            Ok(free) if free < min => Err(WriteFailure::Full),
+            Err(error) => Err(WriteFailure::Broken(format!("could not read the free space: {error}"))),
+            Ok(_) if self.behind.wait_for_room() => Ok(()),
+            Ok(_) => match self.behind.failed() {
+                Some(reason) => Err(WriteFailure::Broken(reason.to_string())),
+                None => Err(WriteFailure::Full),
+            },
+        }
+    }
+
+    fn decide(&mut self, waiting: &mut Vec<Waiting>, decided: &mut Vec<Decided>) -> Result<(), RowsError> {
+        let track = waiting.iter().skip(1).any(|batch| !batch.expectations.is_empty());
+        let mut earlier = HashMap::new();
+        for batch in waiting.drain(..) {
+            // On an error the batches left undecided are dropped unanswered,
+            // which their commits take for a stop.
+            let verdict = match self.conflict(&batch.expectations, &earlier)? {
+                Some(key) => Verdict::Conflict(key),
+                None if batch.payload.is_empty() => Verdict::Holds,
+                None => {
+                    if track {
+                        remember(&batch.payload, &mut earlier);
+                    }
+                    let (sequence, payload_at) = self.journal.add(&batch.payload);
+                    Verdict::Write { sequence, payload_at }
+                }
+            };
+            decided.push(Decided { waiting: batch, verdict });
+        }
+        Ok(())
+    }
+
+    /// The first key whose expectation fails.
+    fn conflict(
+        &self,
+        expectations: &[Expectation],
+        earlier: &HashMap<Bytes, bool>,
+    ) -> Result<Option<Bytes>, RowsError> {
+        for Expectation { key, present } in expectations {
+            let is_present = match earlier.get(key) {
+                Some(is_present) => *is_present,
+                None => self.behind.overlay.contains(&*self.behind.rows, key)?,
+            };
+            if is_present != *present {
+                return Ok(Some(key.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn show(&self, decided: &[Decided], written: Written) {
+        let mut bytes = 0;
+        let mut layers = self.behind.overlay.write();
+        for Decided { waiting, verdict } in decided {
+            if let Verdict::Write { payload_at, .. } = verdict {
+                let payload_at = written.offset + *payload_at as u64;
+                bytes += waiting.payload.len();
+                show_batch(&mut layers, &waiting.payload, written.segment, payload_at, self.options.inline_bytes_max);
+            }
+        }
+        layers.advance(written.end, bytes);
+        drop(layers);
+        self.behind.note(bytes);
+        self.counters.groups.fetch_add(1, Ordering::Relaxed);
+        self.counters.journal_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn answer(&self, decided: &mut Vec<Decided>) {
+        let durable = Position(self.journal.place().sequence);
+        let (mut commits, mut conflicts) = (0, 0);
+        for Decided { waiting, verdict } in decided.drain(..) {
+            let outcome = match verdict {
+                Verdict::Write { sequence, .. } => Ok(Position(sequence)),
+                Verdict::Holds => Ok(durable),
+                Verdict::Conflict(key) => Err(CommitError::Conflict { key }),
+            };
+            if outcome.is_ok() {
+                commits += 1
+            } else {
+                conflicts += 1
+            }
+            waiting.resolve(outcome);
+        }
+        self.counters.commits.fetch_add(commits, Ordering::Relaxed);
+        self.counters.conflicts.fetch_add(conflicts, Ordering::Relaxed);
+    }
+}
+
+/// Puts the writes of one batch into the overlay. `payload_at` is where the
+/// batch begins in its segment. The bytes were checked before: by their CRC,
+/// or because this process encoded them.
+pub(crate) fn show_batch(layers: &mut Layers, payload: &Bytes, segment: u64, payload_at: u64, inline_bytes_max: usize) {
+    let shared = payload.len() <= SHARED_BYTES_MAX;
+    let part = |range| {
+        let part = payload.slice(range);
+        if shared { part } else { Bytes::copy_from_slice(&part) }
+    };
+    for write in batch::writes(payload).flatten() {
+        let cell = match write.value {
+            None => Cell::Gone,
+            Some(value) if value.len() <= inline_bytes_max => Cell::Inline(part(value)),
+            Some(value) => Cell::Far(Pointer {
+                segment,
+                offset: payload_at + value.start as u64,
+                len: u32::try_from(value.len()).expect("a value is shorter than its batch"),
+                crc: crc32c::crc32c(&payload[value]),
+            }),
+        };
+        layers.insert(part(write.key), cell);
+    }
+}
+
+fn remember(payload: &Bytes, earlier: &mut HashMap<Bytes, bool>) {
+    for write in batch::writes(payload).flatten() {
+        earlier.insert(payload.slice(write.key), write.value.is_some());
+    }
+}
+
+fn refuse(waiting: &mut Vec<Waiting>, decided: &mut Vec<Decided>, error: &CommitError) {
+    for batch in decided.drain(..).map(|decided| decided.waiting).chain(waiting.drain(..)) {
+        batch.resolve(Err(error.clone()));
+    }
+}
+
+/// Refuses everybody if the thread ends in a panic, so that nobody waits.
+struct StopOnPanic(Arc<Queue>);
+
+impl Drop for StopOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop("the thread that writes the journal panicked");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Finds out, at open, what the journal holds.
+//!
+//! A bad frame is a torn tail only in the last segment, and only when nothing
+//! after it says that it was durable; it is cut off then. Everything else is
+//! damage to acknowledged batches, reported before anything is changed.
+
+use super::segment::{self, Header, HeaderError, StoreId};
+use super::writer::{Journal, seed};
+use super::{Files, Place, frame};
+use crate::disk::{Disk, DiskFile};
+use crate::open_error::OpenError;
+use crate::rows::Mark;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+/// The segments that are there, before their frames are read.
+pub(crate) struct Catalogue {
+    disk: Arc<dyn Disk>,
+    /// Numbers, without a gap.
+    segments: Vec<u64>,
+    store: StoreId,
+    /// There is no segment: the identity was made up just now.
+    fresh: bool,
+    /// A last segment whose creation was cut short: it never held a frame.
+    stillborn: Option<u64>,
+}
+
+/// One batch read back.
+pub(crate) struct Replayed<'a> {
+    /// Just after the batch.
+    pub(crate) end: Place,
+    pub(crate) payload: &'a [u8],
+    /// Offset of the payload in the segment.
+    pub(crate) payload_at: u64,
+}
+
+/// What the scan of the last segment found.
+struct Tail {
+    place: Place,
+    /// Offsets and sequences of durable-looking batches that no later frame
+    /// vouches for.
+    unclaimed: VecDeque<(u64, u64)>,
+    /// The last batch has no later frame to vouch for it, and it wrote.
+    last_wrote: bool,
+    torn: bool,
+}
+
+impl Catalogue {
+    /// Lists the segments and reads the header of the last.
+    pub(crate) fn read(disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
+        let names = disk.list().map_err(|source| OpenError::Io { file: "journal".into(), source })?;
+        let mut segments: Vec<u64> = names.iter().filter_map(|name| segment::number(name)).collect();
+        segments.sort_unstable();
+        if let Some(index) = (1..segments.len()).find(|&index| segments[index] != segments[index - 1] + 1) {
+            return Err(damaged(segments[index - 1] + 1, 0, "this segment is missing"));
+        }
+        let mut catalogue = Self { disk, segments, store: StoreId::default(), fresh: false, stillborn: None };
+        catalogue.set_stillborn_apart()?;
+        catalogue.identify()?;
+        Ok(catalogue)
+    }
+
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// Identity of the store; that of a new one when there is no segment.
+    pub(crate) fn store(&self) -> StoreId {
+        self.store
+    }
+
+    /// False for rows that were certainly not made from this journal.
+    pub(crate) fn may_have_made(&self, mark: &Mark) -> bool {
+        self.fresh || self.store == mark.store
+    }
+
+    /// Replays every batch after `from` (from the very beginning when `None`),
+    /// cuts a torn tail, and makes durable what was read.
+    pub(crate) fn replay(
+        self,
+        from: Option<Place>,
+        segment_bytes: u64,
+        visit: &mut dyn FnMut(Replayed<'_>) -> Result<(), OpenError>,
+    ) -> Result<Journal, OpenError> {
+        let files = Arc::new(Files::new(Arc::clone(&self.disk)));
+        let Some(&last) = self.segments.last() else {
+            return self.begin(from, files, segment_bytes);
+        };
+        let store = self.store;
+        let mut tail = self.start(from)?;
+        for number in tail.place.segment..=last {
+            self.scan(number, last, &mut tail, visit)?;
+        }
+        let file = self.open(last)?;
+        self.mend(&*file, &tail).map_err(|source| io_error(last, source))?;
+        let unclaimed = tail.last_wrote;
+        Ok(Journal::at(files, store, file, tail.place, unclaimed, segment_bytes))
+    }
+
+    /// A journal without segments: a new store, unless rows say otherwise.
+    fn begin(self, from: Option<Place>, files: Arc<Files>, segment_bytes: u64) -> Result<Journal, OpenError> {
+        if let Some(place) = from.filter(|place| place.sequence > 0) {
+            return Err(damaged(place.segment, 0, "the journal is missing, but rows made from it are there"));
+        }
+        self.remove_stillborn()
+            .and_then(|()| Journal::create(files, self.store, segment_bytes))
+            .map_err(|source| io_error(1, source))
+    }
+
+    /// Where to start, and that the journal reaches that far.
+    fn start(&self, from: Option<Place>) -> Result<Tail, OpenError> {
+        let first = self.segments[0];
+        let place = match from {
+            Some(place) if !self.segments.contains(&place.segment) => {
+                return Err(damaged(place.segment, 0, "this segment is missing, but rows made from it are there"));
+            }
+            Some(place) => place,
+            None if first != 1 => return Err(damaged(1, 0, "this segment is missing")),
+            None => Place { sequence: 0, segment: 1, offset: segment::HEADER_BYTES as u64 },
+        };
+        Ok(Tail { place, unclaimed: VecDeque::new(), last_wrote: false, torn: false })
+    }
+
+    fn scan(
+        &self,
+        number: u64,
+        last: u64,
+        tail: &mut Tail,
+        visit: &mut dyn FnMut(Replayed<'_>) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
+        let file = self.open(number)?;
+        let header = self.header(number, &*file)?;
+        if header.store != self.store {
+            return Err(damaged(number, 16, "this segment belongs to another store"));
+        }
+        if number != tail.place.segment {
+            tail.place.segment = number;
+            tail.place.offset = segment::HEADER_BYTES as u64;
+            tail.unclaimed.clear();
+            tail.last_wrote = false;
+            if header.first_sequence != tail.place.sequence + 1 {
+                return Err(damaged(number, 40, "batches between this segment and the one before are missing"));
+            }
+        }
+        let bytes = read_from(&*file, tail.place.offset).map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                damaged(number, tail.place.offset, "the file ends before batches that were acknowledged")
+            }
+            _ => io_error(number, source),
+        })?;
+        let may_be_torn = number == last && self.stillborn.is_none();
+        scan_frames(&bytes, number, seed(&self.store), may_be_torn, tail, visit)
+    }
+
+    /// Cuts the torn tail, and makes durable what no frame vouches for. Those
+    /// bytes are written again first: after a failed sync the page cache may
+    /// hold them as clean although they never reached the disk.
+    fn mend(&self, file: &dyn DiskFile, tail: &Tail) -> io::Result<()> {
+        if tail.torn {
+            tracing::warn!(
+                segment = tail.place.segment,
+                offset = tail.place.offset,
+                "the last write before a crash was torn and is cut off; it was never acknowledged"
+            );
+            file.truncate(tail.place.offset)?;
+        }
+        if let Some(&(offset, _)) = tail.unclaimed.front() {
+            let bytes = read_from(file, offset)?;
+            file.write_at(offset, &bytes)?;
+        }
+        file.sync_data()?;
+        self.remove_stillborn()?;
+        self.disk.sync_dir()
+    }
+
+    /// A header is durable before any frame is written after it; so a last
+    /// segment no longer than a header, without a sound one, held nothing.
+    fn set_stillborn_apart(&mut self) -> Result<(), OpenError> {
+        let Some(&last) = self.segments.last() else { return Ok(()) };
+        let file = self.open(last)?;
+        let len = file.len_bytes().map_err(|source| io_error(last, source))?;
+        if len <= segment::HEADER_BYTES as u64 && matches!(self.header(last, &*file), Err(OpenError::Damaged { .. })) {
+            self.stillborn = self.segments.pop();
+        }
+        Ok(())
+    }
+
+    fn identify(&mut self) -> Result<(), OpenError> {
+        if let Some(&last) = self.segments.last() {
+            let file = self.open(last)?;
+            self.store = self.header(last, &*file)?.store;
+            return Ok(());
+        }
+        self.fresh = true;
+        getrandom::fill(&mut self.store).map_err(|error| io_error(1, io::Error::other(error.to_string())))
+    }
+
+    fn remove_stillborn(&self) -> io::Result<()> {
+        let Some(number) = self.stillborn else { return Ok(()) };
+        self.disk.remove(&segment::name(number))?;
+        self.disk.sync_dir()
+    }
+
+    fn open(&self, number: u64) -> Result<Arc<dyn DiskFile>, OpenError> {
+        self.disk.open(&segment::name(number)).map_err(|source| io_error(number, source))
+    }
+
+    fn header(&self, number: u64, file: &dyn DiskFile) -> Result<Header, OpenError> {
+        let mut bytes = [0; segment::HEADER_BYTES];
+        match file.read_at(0, &mut bytes) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(damaged(number, 0, "the file ends within its header"));
+            }
+            Err(source) => return Err(io_error(number, source)),
+        }
+        match Header::decode(&bytes) {
+            Ok(header) if header.segment == number => Ok(header),
+            Ok(_) => Err(damaged(number, 32, "the header is that of another segment")),
+            Err(HeaderError::Damaged) => Err(damaged(number, 0, "the header is not what was written")),
+            Err(HeaderError::Version(found)) => {
+                Err(OpenError::Version { file: file_of(number), found, supported: segment::VERSION })
+            }
+        }
+    }
+}
+
+fn scan_frames(
+    bytes: &[u8],
+    number: u64,
+    seed: u32,
+    may_be_torn: bool,
+    tail: &mut Tail,
+    visit: &mut dyn FnMut(Replayed<'_>) -> Result<(), OpenError>,
+) -> Result<(), OpenError> {
+    let base = tail.place.offset;
+    let mut at = 0;
+    while at < bytes.len() {
+        let expected = tail.place.sequence + 1;
+        let offset = base + at as u64;
+        let Some(frame) = frame::parse(bytes, at, seed) else {
+            if !may_be_torn || frame::find_claim(bytes, at + 1, seed, expected).is_some() {
+                return Err(damaged(number, offset, "an acknowledged batch is not what was written"));
+            }
+            tail.torn = true;
+            break;
+        };
+        if frame.sequence != expected {
+            let why = format!("batch {expected} should be here, but batch {} is", frame.sequence);
+            return Err(damaged(number, offset, &why));
+        }
+        while tail.unclaimed.front().is_some_and(|(_, sequence)| *sequence <= frame.durable) {
+            tail.unclaimed.pop_front();
+        }
+        tail.unclaimed.push_back((offset, expected));
+        tail.last_wrote = !frame.payload.is_empty();
+        at = frame.payload.end;
+        tail.place = Place { sequence: expected, segment: number, offset: base + at as u64 };
+        let payload_at = base + frame.payload.start as u64;
+        visit(Replayed { end: tail.place, payload: &bytes[frame.payload], payload_at })?;
+    }
+    Ok(())
+}
+
+fn read_from(file: &dyn DiskFile, offset: u64) -> io::Result<Vec<u8>> {
+    let len = file.len_bytes()?.checked_sub(offset).ok_or(io::ErrorKind::UnexpectedEof)?;
+    let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+    file.read_at(offset, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn file_of(number: u64) -> String {
+    format!("journal/{}", segment::name(number))
+}
+
+fn io_error(number: u64, source: io::Error) -> OpenError {
+    OpenError::Io { file: file_of(number), source }
+}
+
+fn damaged(number: u64, offset: u64, why: &str) -> OpenError {
+    OpenError::Damaged { file: file_of(number), offset, why: why.to_owned() }
+}

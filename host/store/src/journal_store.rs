@@ -1,0 +1,302 @@
+//! The store over a journal: wiring of queue, committer, overlay and rows.
+//!
+//! Owns opening and closing. Reading takes no part in writing: readers see the
+//! overlay over the rows, and values left in the journal are read from there.
+
+use crate::batch::{self, Batch, KEY_BYTES_MAX};
+use crate::behind::{Behind, FailOnPanic};
+use crate::commit::{Commit, CommitError, Position};
+use crate::committer::{Committer, Counters, show_batch};
+use crate::disk::{Disk, RealDisk};
+use crate::journal::{Catalogue, Files, Journal, Place, Replayed};
+use crate::lock::FolderLock;
+use crate::open_error::OpenError;
+use crate::options::Options;
+use crate::overlay::{Overlay, bounds};
+use crate::queue::Queue;
+use crate::rows::{Cell, MemoryRows, Rows, RowsError, SledRows};
+use crate::store::{Order, ReadError, Row, Store};
+use bytes::Bytes;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+/// The durable store of one data folder: `journal/` holds the truth, `sled/`
+/// what it adds up to. Dropping it without `close` is as safe as a crash.
+pub struct JournalStore {
+    queue: Arc<Queue>,
+    behind: Arc<Behind>,
+    files: Arc<Files>,
+    counters: Arc<Counters>,
+    batch_bytes_max: usize,
+    threads: Mutex<Option<Threads>>,
+    _lock: Option<FolderLock>,
+}
+
+struct Threads {
+    committer: JoinHandle<()>,
+    behind: JoinHandle<()>,
+}
+
+/// Figures about a store, since it was opened where they count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// Batches committed.
+    pub commits: u64,
+    /// Batches refused as conflicts.
+    pub conflicts: u64,
+    /// Groups written, each with one sync.
+    pub groups: u64,
+    /// Bytes of committed batches.
+    pub journal_bytes: u64,
+    /// Batches waiting now.
+    pub queued: usize,
+    /// Keys that the rows do not hold yet.
+    pub overlay_keys: usize,
+    /// Journal bytes that the rows do not hold yet.
+    pub overlay_bytes: usize,
+    /// The last visible batch.
+    pub visible: Position,
+    /// The last batch that the rows hold.
+    pub applied: Position,
+    /// The newest segment of the journal.
+    pub segment: u64,
+}
+
+/// A store could not bring everything to its place before it was closed, or
+/// settled. Nothing is lost: the next open replays the journal.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the rows behind the journal are not complete: {reason}")]
+pub struct SettleError {
+    /// Why.
+    pub reason: Arc<str>,
+}
+
+impl JournalStore {
+    /// Opens the store in `folder`, creating it when missing.
+    ///
+    /// # Errors
+    /// When another process holds the folder, or acknowledged bytes are
+    /// damaged; see `OpenError`.
+    pub fn open(folder: &Path, options: Options) -> Result<Self, OpenError> {
+        let lock = FolderLock::take(folder)?;
+        let refused = |source| OpenError::Folder { folder: folder.to_owned(), source };
+        let disk = Arc::new(RealDisk::open(&folder.join("journal")).map_err(refused)?);
+        let catalogue = Catalogue::read(disk)?;
+        let rows_folder = folder.join("sled");
+        let rows = SledRows::open(&rows_folder, options.cache_bytes, |mark| catalogue.may_have_made(mark))
+            .map_err(rows_error)?;
+        let store = Self::recover(catalogue, Arc::new(rows), options, Some(lock))?;
+        if let Err(error) = SledRows::forget_aside(&rows_folder) {
+            tracing::warn!(%error, "old rows that were moved aside could not be removed");
+        }
+        Ok(store)
+    }
+
+    /// Opens the store on a disk of the caller's, with its rows in memory: for
+    /// simulated hosts. Rows of another store, or empty ones, are rebuilt.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_on(disk: Arc<dyn Disk>, rows: MemoryRows, options: Options) -> Result<Self, OpenError> {
+        let catalogue = Catalogue::read(disk)?;
+        if rows.mark().map_err(rows_error)?.is_some_and(|mark| !catalogue.may_have_made(&mark)) {
+            rows.clear();
+        }
+        Self::recover(catalogue, Arc::new(rows), options, None)
+    }
+
+    /// Queues several batches at once, in order. Each is atomic on its own,
+    /// and as far as limits allow they share one group.
+    pub fn commit_all(&self, batches: Vec<Batch>) -> Vec<Commit> {
+        if let Some(error) = batches.iter().find_map(|batch| self.too_large(batch)) {
+            return batches.iter().map(|_| Commit::ready(Err(error.clone()))).collect();
+        }
+        self.queue.push(batches.into_iter().map(Batch::into_parts))
+    }
+
+    /// Blocks until the rows hold every batch that is visible now.
+    ///
+    /// # Errors
+    /// When the rows cannot be written.
+    pub fn settle(&self) -> Result<(), SettleError> {
+        self.behind.settle().map_err(|reason| SettleError { reason })
+    }
+
+    /// Writes what waits, brings the rows up to date and ends the threads.
+    /// Later commits resolve as `Stopped`; reading goes on. Blocks.
+    ///
+    /// # Errors
+    /// When the rows could not be brought up to date.
+    pub fn close(&self) -> Result<(), SettleError> {
+        self.end_threads(true)
+    }
+
+    /// Why the store no longer writes; `None` while it does.
+    #[must_use]
+    pub fn stopped(&self) -> Option<Arc<str>> {
+        self.queue.closed().or_else(|| self.behind.failed())
+    }
+
+    /// Figures for metrics and tests.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let layers = self.behind.overlay.read();
+        Stats {
+            commits: self.counters.commits.load(Ordering::Relaxed),
+            conflicts: self.counters.conflicts.load(Ordering::Relaxed),
+            groups: self.counters.groups.load(Ordering::Relaxed),
+            journal_bytes: self.counters.journal_bytes.load(Ordering::Relaxed),
+            queued: self.queue.len(),
+            overlay_keys: layers.keys(),
+            overlay_bytes: layers.bytes(),
+            visible: Position(layers.visible().sequence),
+            applied: Position(layers.applied().sequence),
+            segment: layers.visible().segment,
+        }
+    }
+
+    fn recover(
+        catalogue: Catalogue,
+        rows: Arc<dyn Rows>,
+        options: Options,
+        lock: Option<FolderLock>,
+    ) -> Result<Self, OpenError> {
+        let (behind, journal) = replay(catalogue, rows, &options)?;
+        let behind = Arc::new(behind);
+        let queue = Arc::new(Queue::new(&options));
+        let counters = Arc::<Counters>::default();
+        let files = Arc::clone(journal.files());
+        let batch_bytes_max = options.batch_bytes_max;
+        let committer = Committer {
+            journal,
+            queue: Arc::clone(&queue),
+            behind: Arc::clone(&behind),
+            counters: Arc::clone(&counters),
+            options,
+        };
+        let threads = start(committer, &behind).map_err(|source| OpenError::Io { file: "threads".into(), source })?;
+        behind.note(0);
+        let threads = Mutex::new(Some(threads));
+        Ok(Self { queue, behind, files, counters, batch_bytes_max, threads, _lock: lock })
+    }
+
+    fn too_large(&self, batch: &Batch) -> Option<CommitError> {
+        let long_key = batch.key_too_long().map(|bytes| ("the key", bytes, KEY_BYTES_MAX));
+        let large =
+            (batch.bytes() > self.batch_bytes_max).then_some(("the batch", batch.bytes(), self.batch_bytes_max));
+        let (what, bytes, bytes_max) = long_key.or(large)?;
+        Some(CommitError::TooLarge { what, bytes, bytes_max })
+    }
+
+    fn value(&self, cell: Cell) -> Result<Option<Bytes>, ReadError> {
+        match cell {
+            Cell::Inline(value) => Ok(Some(value)),
+            Cell::Far(pointer) => self.files.value(pointer).map(Some),
+            Cell::Gone => Ok(None),
+        }
+    }
+
+    fn end_threads(&self, settle: bool) -> Result<(), SettleError> {
+        let Some(threads) = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        self.queue.close("the store was closed");
+        let committed = threads.committer.join();
+        let settled = if settle { self.settle() } else { Ok(()) };
+        self.behind.end();
+        let written = threads.behind.join();
+        if committed.is_err() || written.is_err() {
+            tracing::error!("a thread of the store ended in a panic");
+        }
+        settled
+    }
+}
+
+impl Store for JournalStore {
+    fn commit(&self, batch: Batch) -> Commit {
+        if let Some(error) = self.too_large(&batch) {
+            return Commit::ready(Err(error));
+        }
+        let (payload, expectations) = batch.into_parts();
+        self.queue.push_single(payload, expectations)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
+        match self.behind.overlay.get(&*self.behind.rows, key).map_err(unreadable)? {
+            Some(cell) => self.value(cell),
+            None => Ok(None),
+        }
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, order: Order) -> Result<Vec<Row>, ReadError> {
+        let Some(bounds) = bounds(prefix, after, order) else { return Ok(Vec::new()) };
+        let cells = self.behind.overlay.read().scan(&*self.behind.rows, &bounds, limit, order).map_err(unreadable)?;
+        let mut rows = Vec::with_capacity(cells.len());
+        for (key, cell) in cells {
+            rows.extend(self.value(cell)?.map(|value| (key, value)));
+        }
+        Ok(rows)
+    }
+}
+
+impl Drop for JournalStore {
+    fn drop(&mut self) {
+        // Without settling there is nothing that could fail.
+        let _ = self.end_threads(false);
+    }
+}
+
+/// Brings the journal into the overlay, and into the rows whenever the overlay
+/// is full.
+fn replay(catalogue: Catalogue, rows: Arc<dyn Rows>, options: &Options) -> Result<(Behind, Journal), OpenError> {
+    let from = rows.mark().map_err(rows_error)?.map(|mark| mark.place);
+    let start = from.unwrap_or(Place { sequence: 0, segment: 0, offset: 0 });
+    let disk = Arc::clone(catalogue.disk());
+    let behind = Behind::new(Overlay::new(start), rows, disk, catalogue.store(), options.clone());
+    let mut visit = |batch: Replayed<'_>| {
+        show_replayed(&behind, &batch, options)?;
+        let full = behind.overlay.read().bytes() >= options.overlay_bytes.min(options.behind_bytes);
+        if full { behind.round().map_err(rows_error) } else { Ok(()) }
+    };
+    let journal = catalogue.replay(from, options.segment_bytes, &mut visit)?;
+    behind.overlay.write().advance(journal.place(), 0);
+    Ok((behind, journal))
+}
+
+fn show_replayed(behind: &Behind, batch: &Replayed<'_>, options: &Options) -> Result<(), OpenError> {
+    if batch::writes(batch.payload).any(|write| write.is_none()) {
+        let file = format!("journal/{}", crate::journal::segment::name(batch.end.segment));
+        let why = "the batch has an unknown form".to_owned();
+        return Err(OpenError::Damaged { file, offset: batch.payload_at, why });
+    }
+    let payload = Bytes::copy_from_slice(batch.payload);
+    let mut layers = behind.overlay.write();
+    show_batch(&mut layers, &payload, batch.end.segment, batch.payload_at, options.inline_bytes_max);
+    layers.advance(batch.end, payload.len());
+    Ok(())
+}
+
+fn start(committer: Committer, behind: &Arc<Behind>) -> io::Result<Threads> {
+    let writer = Arc::clone(behind);
+    let behind_thread = Builder::new().name("store-behind".into()).spawn(move || {
+        let _fail = FailOnPanic(&writer);
+        writer.run();
+    })?;
+    let spawned = Builder::new().name("store-commit".into()).spawn(move || committer.run());
+    match spawned {
+        Ok(committer) => Ok(Threads { committer, behind: behind_thread }),
+        Err(error) => {
+            behind.end();
+            Err(error)
+        }
+    }
+}
+
+fn rows_error(error: RowsError) -> OpenError {
+    OpenError::Rows { why: error.0 }
+}
+
+fn unreadable(error: RowsError) -> ReadError {
+    ReadError::Rows { why: error.0 }
+}

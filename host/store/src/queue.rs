@@ -1,0 +1,161 @@
+//! Batches that wait for the disk: bounded, first in, first out.
+//!
+//! The committer sleeps here without polling. Once closed, the queue takes
+//! nothing more and says why.
+
+use crate::batch::Expectation;
+use crate::commit::{Commit, CommitError, Position};
+use crate::options::Options;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// A batch on its way to the journal.
+pub(crate) struct Waiting {
+    pub(crate) payload: Bytes,
+    pub(crate) expectations: Vec<Expectation>,
+    pub(crate) answer: oneshot::Sender<Result<Position, CommitError>>,
+}
+
+impl Waiting {
+    /// Nobody may be listening any more, which is no concern of ours.
+    pub(crate) fn resolve(self, outcome: Result<Position, CommitError>) {
+        let _ = self.answer.send(outcome);
+    }
+}
+
+/// See the module.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    arrived: Condvar,
+    batches_max: usize,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+    asleep: bool,
+    closed: Option<Arc<str>>,
+}
+
+/// What an expectation costs in the queue, beside its key.
+const EXPECTATION_BYTES: usize = 64;
+
+impl Queue {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self {
+            state: Mutex::default(),
+            arrived: Condvar::new(),
+            batches_max: options.queue_batches,
+            bytes_max: options.queue_bytes,
+        }
+    }
+
+    /// Adds batches, one after the other, before the committer can take any.
+    pub(crate) fn push(&self, batches: impl IntoIterator<Item = (Bytes, Vec<Expectation>)>) -> Vec<Commit> {
+        let mut state = self.state();
+        let commits = batches.into_iter().map(|batch| self.push_one(&mut state, batch)).collect();
+        self.wake(state);
+        commits
+    }
+
+    /// Adds one batch.
+    pub(crate) fn push_single(&self, payload: Bytes, expectations: Vec<Expectation>) -> Commit {
+        let mut state = self.state();
+        let commit = self.push_one(&mut state, (payload, expectations));
+        self.wake(state);
+        commit
+    }
+
+    /// Takes the next group: whole batches up to `bytes_max`, at least one.
+    /// Sleeps until there is one; `None` once closed and empty.
+    pub(crate) fn take(&self, bytes_max: usize, group: &mut Vec<Waiting>) -> Option<()> {
+        let mut state = self.state();
+        while state.waiting.is_empty() {
+            if state.closed.is_some() {
+                return None;
+            }
+            state.asleep = true;
+            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.asleep = false;
+        let mut bytes = 0;
+        while let Some(next) = state.waiting.pop_front_if(|next| bytes == 0 || bytes + cost_of(next) <= bytes_max) {
+            bytes += cost_of(&next);
+            group.push(next);
+        }
+        state.bytes -= bytes;
+        Some(())
+    }
+
+    /// Takes nothing more. What waits is still taken by the committer.
+    pub(crate) fn close(&self, reason: &str) {
+        let mut state = self.state();
+        state.closed.get_or_insert_with(|| reason.into());
+        state.asleep = false;
+        self.arrived.notify_one();
+    }
+
+    /// Closes, and refuses what waits.
+    pub(crate) fn stop(&self, reason: &str) {
+        self.close(reason);
+        let mut state = self.state();
+        state.bytes = 0;
+        let reason = state.closed.clone().unwrap_or_else(|| reason.into());
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        for batch in waiting {
+            batch.resolve(Err(CommitError::Stopped { reason: Arc::clone(&reason) }));
+        }
+    }
+
+    /// Why nothing more is taken.
+    pub(crate) fn closed(&self) -> Option<Arc<str>> {
+        self.state().closed.clone()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    fn push_one(&self, state: &mut State, (payload, expectations): (Bytes, Vec<Expectation>)) -> Commit {
+        if let Some(reason) = &state.closed {
+            return Commit::ready(Err(CommitError::Stopped { reason: Arc::clone(reason) }));
+        }
+        let cost = cost(&payload, &expectations);
+        let fits = state.waiting.is_empty() || state.bytes + cost <= self.bytes_max;
+        if !fits || state.waiting.len() >= self.batches_max {
+            return Commit::ready(Err(CommitError::Busy));
+        }
+        let (answer, commit) = Commit::pending();
+        state.bytes += cost;
+        state.waiting.push_back(Waiting { payload, expectations, answer });
+        commit
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let wake = state.asleep && !state.waiting.is_empty();
+        state.asleep &= !wake;
+        drop(state);
+        if wake {
+            self.arrived.notify_one();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn cost_of(waiting: &Waiting) -> usize {
+    cost(&waiting.payload, &waiting.expectations)
+}
+
+/// Never zero, so that empty batches count as well.
+fn cost(payload: &Bytes, expectations: &[Expectation]) -> usize {
+    let expected: usize = expectations.iter().map(|expectation| expectation.key.len() + EXPECTATION_BYTES).sum();
+    payload.len() + expected + 1
+}

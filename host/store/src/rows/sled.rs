@@ -1,0 +1,225 @@
+//! Rows in sled.
+//!
+//! One tree: user keys behind a one-byte prefix, the mark under another. Each
+//! round ends with a blocking flush and an fdatasync of sled's file, since its
+//! flush alone does not survive a power loss. sled has panicked on damaged
+//! files, so opening and applying catch panics. Rows that cannot be opened, or
+//! are of another store, are moved aside and kept until the rebuild is done.
+
+use super::{Bounds, Cell, Changes, Mark, Rows, RowsError, Walk};
+use crate::journal::{Place, Pointer};
+use crate::store::Order;
+use bytes::Bytes;
+use std::any::Any;
+use std::fs::File;
+use std::io;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+const FORMAT: u8 = 1;
+const MARK_KEY: &[u8] = b"\0mark";
+const ROW: u8 = 1;
+const INLINE: u8 = 0;
+const FAR: u8 = 1;
+/// Rows of one sled batch. sled keeps readers out while it applies one; 512
+/// small rows take about a millisecond.
+const CHUNK_ROWS: usize = 512;
+
+pub(crate) struct SledRows {
+    db: sled::Db,
+    file: File,
+}
+
+impl SledRows {
+    /// Opens the rows in `folder`; new ones, with the old moved aside, when
+    /// they cannot be opened or `is_ours` says no to their mark.
+    pub(crate) fn open(folder: &Path, cache_bytes: u64, is_ours: impl Fn(&Mark) -> bool) -> Result<Self, RowsError> {
+        match Self::open_sound(folder, cache_bytes, &is_ours) {
+            Ok(rows) => Ok(rows),
+            Err(error) => {
+                tracing::warn!(%error, "the rows behind the journal are built anew from the journal");
+                move_aside(folder).map_err(|error| RowsError(format!("cannot move the old rows aside: {error}")))?;
+                Self::open_sound(folder, cache_bytes, &is_ours)
+            }
+        }
+    }
+
+    /// Removes what `open` moved aside, once the rebuilt rows are complete.
+    pub(crate) fn forget_aside(folder: &Path) -> io::Result<()> {
+        match std::fs::remove_dir_all(aside(folder)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn open_sound(folder: &Path, cache_bytes: u64, is_ours: &dyn Fn(&Mark) -> bool) -> Result<Self, RowsError> {
+        remove_leftovers(folder).map_err(|error| RowsError(format!("cannot clean sled's folder: {error}")))?;
+        let config = sled::Config::new().path(folder).cache_capacity(cache_bytes).flush_every_ms(None);
+        let db = caught("open", || config.open())?;
+        let file =
+            File::open(folder.join("db")).map_err(|error| RowsError(format!("cannot open sled's file: {error}")))?;
+        let rows = Self { db, file };
+        match rows.mark()? {
+            Some(mark) if !is_ours(&mark) => Err(RowsError("the rows are of another store".into())),
+            None if !rows.db.is_empty() => Err(RowsError("the rows have no mark".into())),
+            _ => Ok(rows),
+        }
+    }
+
+    fn apply_chunk(&self, chunk: &[(&Bytes, &Cell)], mark: Option<Mark>) -> Result<(), RowsError> {
+        let mut batch = sled::Batch::default();
+        for (key, cell) in chunk {
+            let key = row_key(key);
+            match encode_cell(cell) {
+                Some(value) => batch.insert(key, value),
+                // Most rows that end here began since the last round: sled
+                // never had them, and need not write that they are gone.
+                None if self.db.contains_key(&key).map_err(|error| failed("read", &error))? => batch.remove(key),
+                None => {}
+            }
+        }
+        if let Some(mark) = mark {
+            batch.insert(MARK_KEY, encode_mark(&mark));
+        }
+        caught("apply a batch", || self.db.apply_batch(batch))
+    }
+}
+
+impl Rows for SledRows {
+    fn get(&self, key: &[u8]) -> Result<Option<Cell>, RowsError> {
+        let value = self.db.get(row_key(key)).map_err(|error| failed("read", &error))?;
+        value.map(|value| decode_cell(&value)).transpose()
+    }
+
+    fn contains(&self, key: &[u8]) -> Result<bool, RowsError> {
+        self.db.contains_key(row_key(key)).map_err(|error| failed("read", &error))
+    }
+
+    fn walk(&self, bounds: &Bounds, order: Order) -> Walk<'_> {
+        let low = match &bounds.0 {
+            Bound::Unbounded => Bound::Included(vec![ROW]),
+            bound => bound.as_ref().map(|key| row_key(key)),
+        };
+        let high = match &bounds.1 {
+            Bound::Unbounded => Bound::Excluded(vec![ROW + 1]),
+            bound => bound.as_ref().map(|key| row_key(key)),
+        };
+        let range = self.db.range::<Vec<u8>, _>((low, high));
+        match order {
+            Order::Ascending => Box::new(range.map(decode_row)),
+            Order::Descending => Box::new(range.rev().map(decode_row)),
+        }
+    }
+
+    fn mark(&self) -> Result<Option<Mark>, RowsError> {
+        let Some(value) = self.db.get(MARK_KEY).map_err(|error| failed("read", &error))? else { return Ok(None) };
+        decode_mark(&value).map(Some).ok_or_else(|| RowsError("the mark has an unknown format".into()))
+    }
+
+    fn apply(&self, changes: &Changes, mark: Mark) -> Result<(), RowsError> {
+        let changes: Vec<_> = changes.iter().collect();
+        for chunk in changes.chunks(CHUNK_ROWS) {
+            self.apply_chunk(chunk, None)?;
+        }
+        self.apply_chunk(&[], Some(mark))?;
+        caught("flush", || self.db.flush())?;
+        self.file.sync_data().map_err(|error| RowsError(format!("sled's file could not be synced: {error}")))
+    }
+}
+
+fn row_key(key: &[u8]) -> Vec<u8> {
+    let mut row = Vec::with_capacity(key.len() + 1);
+    row.push(ROW);
+    row.extend_from_slice(key);
+    row
+}
+
+fn encode_cell(cell: &Cell) -> Option<Vec<u8>> {
+    let (tag, bytes) = match cell {
+        Cell::Inline(value) => (INLINE, &value[..]),
+        Cell::Far(pointer) => (FAR, &pointer.encode()[..]),
+        Cell::Gone => return None,
+    };
+    let mut encoded = Vec::with_capacity(bytes.len() + 1);
+    encoded.push(tag);
+    encoded.extend_from_slice(bytes);
+    Some(encoded)
+}
+
+fn decode_cell(encoded: &[u8]) -> Result<Cell, RowsError> {
+    let cell = match encoded.split_first() {
+        Some((&INLINE, value)) => Some(Cell::Inline(Bytes::copy_from_slice(value))),
+        Some((&FAR, pointer)) => Pointer::decode(pointer).map(Cell::Far),
+        _ => None,
+    };
+    cell.ok_or_else(|| RowsError("a row has an unknown format".into()))
+}
+
+fn decode_row(row: sled::Result<(sled::IVec, sled::IVec)>) -> Result<(Bytes, Cell), RowsError> {
+    let (key, value) = row.map_err(|error| failed("read", &error))?;
+    Ok((Bytes::copy_from_slice(&key[1..]), decode_cell(&value)?))
+}
+
+fn encode_mark(mark: &Mark) -> Vec<u8> {
+    let Place { sequence, segment, offset } = mark.place;
+    let mut encoded = vec![FORMAT];
+    encoded.extend_from_slice(&mark.store);
+    for number in [sequence, segment, offset] {
+        encoded.extend_from_slice(&number.to_le_bytes());
+    }
+    encoded
+}
+
+fn decode_mark(encoded: &[u8]) -> Option<Mark> {
+    let encoded: &[u8; 41] = encoded.try_into().ok().filter(|bytes: &&[u8; 41]| bytes[0] == FORMAT)?;
+    let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| encoded[at + index]));
+    let store = std::array::from_fn(|index| encoded[1 + index]);
+    Some(Mark { store, place: Place { sequence: number(17), segment: number(25), offset: number(33) } })
+}
+
+/// A full disk leaves half-made snapshots, and sled does not open beside them.
+fn remove_leftovers(folder: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// An older folder that is already aside is the more valuable one: it is from
+/// before a rebuild that did not finish.
+fn move_aside(folder: &Path) -> io::Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    if aside(folder).exists() { std::fs::remove_dir_all(folder) } else { std::fs::rename(folder, aside(folder)) }
+}
+
+fn aside(folder: &Path) -> PathBuf {
+    folder.with_extension("aside")
+}
+
+fn caught<T>(what: &str, act: impl FnOnce() -> sled::Result<T>) -> Result<T, RowsError> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(result) => result.map_err(|error| failed(what, &error)),
+        Err(panic) => Err(RowsError(format!("sled panicked when asked to {what}: {}", panic_text(&*panic)))),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+fn failed(what: &str, error: &sled::Error) -> RowsError {
+    RowsError(format!("sled could not {what}: {error}"))
+}
