@@ -1,0 +1,20 @@
+//! Egress: the one way out of the host, and the only crate naming reqwest.
+//!
+//! Owns the sending of requests that `policy` permits: resolving, checking and
+//! pinning addresses, placing the credential, redirects, caps, timeouts, rates,
+//! scrubbing, records. Refuses to know plugins' code and flows. Invariants: no byte
+//! leaves without a `Permit`; every decision is on record; no connection is shared
+//! across plugins, connections, environments or address policies; the credential
+//! goes to its audience and is removed from everything that comes back.
+
+mod egress;
+mod ledger;
+mod message;
+mod options;
+mod scrub;
+mod session;
+
+pub use egress::Egress;
+pub use message::{Request, Response, SendError};
+pub use options::{EgressOptions, StartError};
+pub use session::{Session, SessionSpec};

@@ -1,0 +1,60 @@
+//! What a call hands in and gets back: plain data, and typed refusals.
+
+use bytes::Bytes;
+use policy::Denial;
+
+/// A request as a connector makes it. Nothing in it is trusted.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// `GET`, `post`, ...; read without regard to case.
+    pub method: String,
+    /// Absolute, or `{base-url}` and a path below the connection's base URL.
+    pub url: String,
+    /// Names and values. Those that belong to the host are refused.
+    pub headers: Vec<(String, String)>,
+    /// Empty for none.
+    pub body: Bytes,
+    /// How long the connector wants to wait in all; never longer than its limits.
+    pub timeout_ms: Option<u32>,
+}
+
+/// An answer, decompressed, whole, without the credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names in lower case. Without cookies and what concerns the hop alone.
+    pub headers: Vec<(String, String)>,
+    /// At most the limit `response_bytes`.
+    pub body: Bytes,
+    /// Where the answer comes from, after redirects.
+    pub url: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The policy says no.
+    #[error("denied by policy: {0}")]
+    Denied(Denial),
+    /// The call reached one of its limits.
+    #[error("the call reached its limit {which} = {limit}")]
+    LimitExceeded {
+        /// Its name in grants; also `redirects` and `response_header_bytes`.
+        which: &'static str,
+        /// Its value.
+        limit: u64,
+    },
+    /// The remote asked to wait, or the plugin's rate is used up. Nothing was sent.
+    #[error("not sent: the next request may be sent in {retry_after_ms} ms")]
+    RateLimited {
+        /// How long to wait.
+        retry_after_ms: u64,
+    },
+    /// The request cannot be sent as it is. Nothing was sent.
+    #[error("the request is not valid: {0}")]
+    Invalid(String),
+    /// No answer, or not all of it: the name, the network, the remote, the time.
+    #[error("{0}")]
+    Unreachable(String),
+}

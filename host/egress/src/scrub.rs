@@ -1,0 +1,165 @@
+//! Removes a credential from what comes back, in every form that services echo.
+//!
+//! Looks for the secret itself, for its base64 at each of the three places it can
+//! have in a longer text (both alphabets), and for its hexadecimal digits; each
+//! also percent-encoded or escaped as in JSON. Works on whole values, so that no
+//! border between pieces can hide it.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use memchr::memmem::Finder;
+use model::Credential;
+use secrecy::ExposeSecret as _;
+
+/// What stands where the secret was.
+const REDACTED: &[u8] = b"[redacted]";
+/// Shorter secrets would be met by chance; the vault refuses them.
+const SECRET_BYTES_MIN: usize = 8;
+
+/// Finds one secret in all its forms.
+pub(crate) struct Scrubber {
+    needles: Vec<Needle>,
+}
+
+struct Needle {
+    finder: Finder<'static>,
+    /// Holds bytes that encoders escape.
+    escapable: bool,
+}
+
+impl Scrubber {
+    pub(crate) fn new(credential: &Credential) -> Self {
+        let mut forms: Vec<Vec<u8>> = Vec::new();
+        if let Some(secret) = credential.secret().filter(|secret| secret.len() >= SECRET_BYTES_MIN) {
+            if let Credential::Basic { user, password } = credential {
+                let pair = format!("{user}:{}", password.expose_secret());
+                forms.push(STANDARD_NO_PAD.encode(&pair).into_bytes());
+                forms.push(URL_SAFE_NO_PAD.encode(&pair).into_bytes());
+            }
+            forms.push(secret.as_bytes().to_vec());
+            for lead in 0..3 {
+                forms.push(inner_base64(&STANDARD_NO_PAD, secret, lead));
+                forms.push(inner_base64(&URL_SAFE_NO_PAD, secret, lead));
+            }
+            forms.push(hex::encode(secret).into_bytes());
+            forms.push(hex::encode_upper(secret).into_bytes());
+        }
+        forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        forms.dedup();
+        Self { needles: forms.iter().map(|form| Needle::new(form)).collect() }
+    }
+
+    /// The bytes without the secret; borrowed when it is not in them.
+    pub(crate) fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let mut hits: Vec<(usize, usize)> = Vec::new();
+        // Without these no escape is possible, and the plain search suffices.
+        let escapes = !self.needles.is_empty() && memchr::memchr2(b'%', b'\\', bytes).is_some();
+        for needle in &self.needles {
+            needle.find(bytes, escapes, &mut hits);
+        }
+        if hits.is_empty() { Cow::Borrowed(bytes) } else { Cow::Owned(cut(bytes, hits)) }
+    }
+
+    /// The same for text.
+    pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.bytes(text.as_bytes()) {
+            Cow::Borrowed(_) => Cow::Borrowed(text),
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+
+    /// Whether the secret is in the text.
+    pub(crate) fn meets(&self, text: &str) -> bool {
+        matches!(self.bytes(text.as_bytes()), Cow::Owned(_))
+    }
+}
+
+/// The digits of `secret`'s base64 that do not depend on what stands around it,
+/// when `lead` bytes (modulo 3) stand before it.
+fn inner_base64(engine: &base64::engine::GeneralPurpose, secret: &str, lead: usize) -> Vec<u8> {
+    let padded: Vec<u8> = std::iter::repeat_n(0, lead).chain(secret.bytes()).collect();
+    let digits = engine.encode(&padded).into_bytes();
+    let first = (lead * 8).div_ceil(6);
+    let end = padded.len() * 8 / 6;
+    digits[first..end].to_vec()
+}
+
+/// Replaces every hit once; hits that touch or overlap become one.
+fn cut(bytes: &[u8], mut hits: Vec<(usize, usize)>) -> Vec<u8> {
+    hits.sort_unstable();
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    for (start, end) in hits {
+        if start >= at {
+            kept.extend_from_slice(&bytes[at..start]);
+            kept.extend_from_slice(REDACTED);
+        }
+        at = at.max(end);
+    }
+    kept.extend_from_slice(&bytes[at..]);
+    kept
+}
+
+impl Needle {
+    fn new(form: &[u8]) -> Self {
+        let escapable = form.iter().any(|byte| !byte.is_ascii_alphanumeric());
+        Self { finder: Finder::new(form).into_owned(), escapable }
+    }
+
+    fn find(&self, bytes: &[u8], escapes: bool, hits: &mut Vec<(usize, usize)>) {
+        let form = self.finder.needle();
+        hits.extend(self.finder.find_iter(bytes).map(|start| (start, start + form.len())));
+        if !(self.escapable && escapes) {
+            return;
+        }
+        for start in memchr::memchr3_iter(form[0], b'%', b'\\', bytes) {
+            if let Some(length) = escaped_len(&bytes[start..], form) {
+                hits.push((start, start + length));
+            }
+        }
+    }
+}
+
+/// How many bytes at the start of `text` stand for `form`, any of them escaped.
+fn escaped_len(text: &[u8], form: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for &wanted in form {
+        let (byte, length) = unescape(&text[at..], wanted)?;
+        if byte != wanted {
+            return None;
+        }
+        at += length;
+    }
+    Some(at)
+}
+
+/// The first byte that `text` stands for, and how many bytes it takes up.
+fn unescape(text: &[u8], wanted: u8) -> Option<(u8, usize)> {
+    match *text {
+        // A plain byte first, so that a secret with `%` or `\` in it is met as it is.
+        [byte, ..] if byte == wanted && !starts_escape(text, wanted) => Some((byte, 1)),
+        [b'%', high, low, ..] => Some((hex_byte([high, low])?, 3)),
+        [b'\\', b'u', b'0', b'0', high, low, ..] => Some((hex_byte([high, low])?, 6)),
+        [b'\\', byte, ..] => Some((byte, 2)),
+        [b'+', ..] if wanted == b' ' => Some((b' ', 1)),
+        [byte, ..] => Some((byte, 1)),
+        [] => None,
+    }
+}
+
+/// `\\` and `%25` stand for the byte they begin with.
+fn starts_escape(text: &[u8], wanted: u8) -> bool {
+    match wanted {
+        b'%' => text.starts_with(b"%25"),
+        b'\\' => text.starts_with(b"\\\\") || text.starts_with(b"\\u005"),
+        _ => false,
+    }
+}
+
+fn hex_byte(digits: [u8; 2]) -> Option<u8> {
+    let mut byte = [0];
+    hex::decode_to_slice(digits, &mut byte).ok()?;
+    Some(byte[0])
+}
