@@ -69,9 +69,9 @@ impl Files {
         let mut value = vec![0; pointer.len as usize];
         match self.segment(pointer.segment).and_then(|open| open.read_at(pointer.offset, &mut value)) {
             Ok(()) if crc32c::crc32c(&value) == pointer.crc => Ok(value.into()),
-            Ok(()) => Err(damaged(file, pointer, "a stored value is not what was written")),
+            Ok(()) => Err(damaged(&file, pointer, "a stored value is not what was written")),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(damaged(file, pointer, "the file ends before a stored value does"))
+                Err(damaged(&file, pointer, "the file ends before a stored value does"))
             }
             Err(source) => Err(ReadError::Io { file: format!("journal/{file}"), source }),
         }
@@ -92,6 +92,6 @@ impl Files {
     }
 }
 
-fn damaged(file: String, pointer: Pointer, why: &str) -> ReadError {
+fn damaged(file: &str, pointer: Pointer, why: &str) -> ReadError {
     ReadError::Damaged { file: format!("journal/{file}"), offset: pointer.offset, why: why.to_owned() }
 }
