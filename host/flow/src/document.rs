@@ -1,0 +1,259 @@
+//! The document people write, as types for its published JSON Schema, and its limits.
+//!
+//! The check reads documents by hand, to report every problem at once; a test holds
+//! the two together.
+
+use std::collections::BTreeMap;
+
+use model::{ConnectionId, FlowId, OperationRef, StepId, Team, Webhook};
+use schemars::JsonSchema;
+use serde_json::Value;
+
+use crate::plan::OnError;
+
+/// A flow that needs more is several flows.
+pub const STEPS_MAX: usize = 200;
+/// Branches within branches; deeper ones nobody can read.
+pub const NESTING_MAX: usize = 10;
+/// Two hundred steps with long texts fit well.
+pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
+
+/// The JSON Schema of flow documents.
+pub fn schema() -> Value {
+    schemars::schema_for!(Document).to_value()
+}
+
+/// A flow: one trigger and steps. Texts may hold {{ expressions }} where noted.
+#[derive(JsonSchema)]
+#[schemars(title = "Flow", deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct Document {
+    /// The format.
+    #[schemars(range(min = 1, max = 1))]
+    version: u32,
+    /// The flow's name for programs, unique in the host.
+    id: FlowId,
+    /// The flow's name for people.
+    name: String,
+    /// What it is for, in a sentence.
+    purpose: Option<String>,
+    /// Who answers for it.
+    owner: Option<String>,
+    /// The team it belongs to.
+    team: Option<Team>,
+    /// Words to find it by.
+    #[schemars(default)]
+    tags: Vec<String>,
+    /// What starts it.
+    trigger: Trigger,
+    /// What it does, in order.
+    #[schemars(length(max = 200))]
+    steps: Vec<Step>,
+    /// The run's result; texts may hold expressions.
+    output: Option<Value>,
+}
+
+/// What starts a flow.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+enum Trigger {
+    Connector(ConnectorTrigger),
+    Webhook(WebhookTrigger),
+    Manual(ManualTrigger),
+}
+
+/// A connector's trigger.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct ConnectorTrigger {
+    /// Which: `github/issue`.
+    uses: OperationRef,
+    /// The connection whose webhook secret verifies deliveries.
+    connection: ConnectionId,
+    /// Its configuration; no expressions.
+    #[schemars(default)]
+    config: BTreeMap<String, Value>,
+    /// Answer deliveries with the flow's output.
+    respond: Option<Respond>,
+}
+
+/// Deliveries of any sender; the body is the event.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct WebhookTrigger {
+    /// How deliveries are verified and named.
+    webhook: Webhook,
+    /// The connection whose webhook secret verifies deliveries.
+    connection: ConnectionId,
+    /// JSON Schema of the events.
+    event: Option<Value>,
+    /// Answer deliveries with the flow's output.
+    respond: Option<Respond>,
+}
+
+/// Started by a person, or through the API.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct ManualTrigger {
+    manual: Manual,
+}
+
+/// What a person gives.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct Manual {
+    /// JSON Schema of the input.
+    input: Option<Value>,
+}
+
+/// Synchronous mode.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct Respond {
+    /// How long the sender is kept waiting at most: `10s`.
+    within: Duration,
+}
+
+/// A whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `1d`.
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct Duration(#[schemars(regex(pattern = "^[0-9]+(ms|s|m|h|d)$"))] String);
+
+/// One step.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+enum Step {
+    Action(ActionStep),
+    If(IfStep),
+    Transform(TransformStep),
+    Stop(StopStep),
+}
+
+/// Calls an operation of a connector.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct ActionStep {
+    /// The step's name, as expressions read it: `steps.post`.
+    id: StepId,
+    /// What people read.
+    label: Option<String>,
+    /// An expression; false skips the step.
+    when: Option<Condition>,
+    /// Which operation: `slack/post-message`.
+    uses: OperationRef,
+    /// As which account.
+    connection: Option<ConnectionId>,
+    /// Its input; texts may hold expressions.
+    input: Option<Value>,
+    /// How often it is tried.
+    retry: Option<Retry>,
+    /// The longest one attempt may take.
+    timeout: Option<Duration>,
+    /// What its failure does.
+    on_error: Option<OnError>,
+}
+
+/// An expression, or true or false.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+enum Condition {
+    Expression(String),
+    Constant(bool),
+}
+
+/// How often a call is tried.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct Retry {
+    /// Attempts in all; 5 when absent.
+    #[schemars(range(min = 1, max = 20))]
+    attempts: Option<u32>,
+    /// The wait after the first attempt, which doubles; `1s` when absent.
+    first: Option<Duration>,
+    /// The longest wait, at most `1d`; `5m` when absent.
+    most: Option<Duration>,
+}
+
+/// Goes one of two ways.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct IfStep {
+    /// The step's name.
+    id: StepId,
+    /// What people read.
+    label: Option<String>,
+    /// An expression; false skips the step with both branches.
+    when: Option<Condition>,
+    /// The expression that decides.
+    r#if: Condition,
+    /// The steps when it holds.
+    then: Vec<Step>,
+    /// The steps when it does not.
+    r#else: Option<Vec<Step>>,
+}
+
+/// Makes a value.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct TransformStep {
+    /// The step's name, as expressions read it.
+    id: StepId,
+    /// What people read.
+    label: Option<String>,
+    /// An expression; false skips the step.
+    when: Option<Condition>,
+    /// The value; texts may hold expressions.
+    transform: Value,
+    /// What its failure does.
+    on_error: Option<OnError>,
+}
+
+/// Ends the run.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct StopStep {
+    /// The step's name.
+    id: StepId,
+    /// What people read.
+    label: Option<String>,
+    /// An expression; false skips the step.
+    when: Option<Condition>,
+    /// How the run ends.
+    stop: Stop,
+}
+
+/// How a run is ended.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct Stop {
+    /// In one word.
+    outcome: StopOutcome,
+    /// Why, for people; may hold expressions.
+    reason: Option<String>,
+    /// The run's result instead of the flow's `output`; texts may hold expressions.
+    output: Option<Value>,
+}
+
+/// How a `stop` ends a run.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "published as a schema, never made")]
+enum StopOutcome {
+    Succeeded,
+    Failed,
+}

@@ -1,0 +1,23 @@
+//! Flows: documents people write, plans checked once at save, expressions, and the
+//! run as a pure state machine.
+//!
+//! Refuses to know storage, sandbox, clocks, randomness, threads and IO. Everything
+//! here is a function of its arguments; the engine performs the effects.
+
+mod check;
+mod document;
+mod operations;
+mod plan;
+mod run;
+mod template;
+mod view;
+
+pub use check::{Format, check};
+pub use document::{DOCUMENT_BYTES_MAX, NESTING_MAX, STEPS_MAX, schema};
+pub use operations::{ConnectionFacts, Operations};
+pub use plan::{Action, OnError, Outcome, Plan, Respond, Retry, Step, Trigger, Uses, Work};
+pub use run::{
+    After, Branch, Call, Effect, Entry, Event, Ending, RunFacts, State, Transition, idempotency_key, pending, step,
+};
+pub use template::Template;
+pub use view::{StepKind, StepOutcome, StepView, steps_view};

@@ -1,0 +1,316 @@
+//! The plan: a flow that passed its check, in the form a run walks.
+//!
+//! Serialisable, stored with the flow's version, never checked again. Steps lie in
+//! one list; each names the step that follows it, so that a run finds its place in
+//! constant time however deep the branches are.
+//!
+//! Invariant: every index points into the list, and forward.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{ConnectionId, Digest, Effect, FlowId, Idempotency, OperationRef, PluginId, StepId, Team, Webhook};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::template::Template;
+
+/// A checked flow.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    pub(crate) version: u32,
+    pub(crate) id: FlowId,
+    pub(crate) name: String,
+    pub(crate) purpose: Option<String>,
+    pub(crate) owner: Option<String>,
+    pub(crate) team: Option<Team>,
+    #[serde(default)]
+    pub(crate) tags: Vec<String>,
+    pub(crate) trigger: Trigger,
+    pub(crate) respond: Option<Respond>,
+    pub(crate) first: Option<usize>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) output: Option<Template>,
+    #[serde(default)]
+    pub(crate) locked: BTreeMap<PluginId, Digest>,
+}
+
+/// What starts a flow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Trigger {
+    /// A connector's webhook trigger.
+    Connector {
+        /// Which.
+        uses: OperationRef,
+        /// Whose webhook secret verifies.
+        connection: ConnectionId,
+        /// Its configuration; fits the trigger's schema.
+        config: Value,
+        /// How deliveries are verified and named, as the manifest said at save.
+        webhook: Webhook,
+        /// JSON Schema of its events.
+        event: Value,
+    },
+    /// Any sender; the body is the event.
+    Webhook {
+        /// How deliveries are verified and named.
+        webhook: Webhook,
+        /// Whose webhook secret verifies.
+        connection: ConnectionId,
+        /// JSON Schema of its events; none: anything.
+        event: Option<Value>,
+    },
+    /// A person, or the API.
+    Manual {
+        /// JSON Schema of its input; none: anything.
+        input: Option<Value>,
+    },
+}
+
+/// Synchronous mode: the flow's output answers the delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Respond {
+    /// How long the sender is kept waiting, in milliseconds.
+    pub within_ms: u64,
+}
+
+/// One step.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Step {
+    /// Its name, unique in the flow.
+    pub id: StepId,
+    /// What people read; the id when there is none.
+    pub label: Option<String>,
+    /// False skips it.
+    pub when: Option<Template>,
+    /// What it does.
+    pub work: Work,
+    /// The step after it; none: the run ends.
+    pub next: Option<usize>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Work {
+    /// Calls an operation of a connector.
+    Action(Box<Action>),
+    /// Goes one of two ways.
+    If {
+        /// Which way.
+        condition: Template,
+        /// Where `then` begins; none: it is empty.
+        then: Option<usize>,
+        /// Where `else` begins; none: there is none.
+        otherwise: Option<usize>,
+    },
+    /// Makes a value.
+    Transform {
+        /// The value.
+        value: Template,
+        /// What its failure does.
+        on_error: OnError,
+    },
+    /// Ends the run.
+    Stop {
+        /// How it ends.
+        outcome: Outcome,
+        /// Why, for people.
+        reason: Option<Template>,
+        /// The run's result instead of the flow's `output`.
+        output: Option<Template>,
+    },
+}
+
+/// A call of a connector's operation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Action {
+    /// Which operation.
+    pub uses: OperationRef,
+    /// As which account.
+    pub connection: Option<ConnectionId>,
+    /// Its input.
+    pub input: Template,
+    /// How often it is tried.
+    pub retry: Retry,
+    /// The longest one attempt may take, in milliseconds; none: the plugin's limit.
+    pub timeout_ms: Option<u64>,
+    /// What its failure does.
+    pub on_error: OnError,
+    /// What it does at the remote, as the manifest said at save.
+    pub effect: Effect,
+    /// What happens when it is performed twice, as the manifest said at save.
+    pub idempotency: Idempotency,
+}
+
+impl Action {
+    /// Whether it may be performed again when it is unknown if it took effect.
+    pub fn repeatable(&self) -> bool {
+        self.effect == Effect::Read || self.idempotency != Idempotency::None
+    }
+}
+
+/// How often a call is tried, and how far apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Attempts in all, 1 to 20.
+    pub attempts: u32,
+    /// The wait after the first attempt, in milliseconds; it doubles.
+    pub first_ms: u64,
+    /// The longest wait, in milliseconds, at most a day.
+    pub most_ms: u64,
+}
+
+impl Default for Retry {
+    /// Five attempts over about 15 seconds: outlasts a restart at the remote.
+    fn default() -> Self {
+        Self { attempts: 5, first_ms: 1_000, most_ms: 300_000 }
+    }
+}
+
+impl Retry {
+    /// The longest wait after this attempt (counted from 1), in milliseconds.
+    pub fn wait_ms(&self, attempt: u32) -> u64 {
+        let doublings = attempt.saturating_sub(1).min(40);
+        self.first_ms.saturating_mul(1 << doublings).min(self.most_ms)
+    }
+}
+
+/// What a step's failure does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnError {
+    /// Ends the run as failed.
+    #[default]
+    Fail,
+    /// Leaves the failure in `steps.<id>.error` and goes on.
+    Continue,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// As it should.
+    Succeeded,
+    /// Not as it should.
+    Failed,
+    /// By a person.
+    Cancelled,
+}
+
+/// An operation that a flow uses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Uses {
+    /// Which.
+    pub operation: OperationRef,
+    /// As which account.
+    pub connection: Option<ConnectionId>,
+    /// The step; none: the trigger.
+    pub step: Option<StepId>,
+}
+
+impl Plan {
+    /// The flow.
+    pub fn id(&self) -> &FlowId {
+        &self.id
+    }
+
+    /// The name people know.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is for.
+    pub fn purpose(&self) -> Option<&str> {
+        self.purpose.as_deref()
+    }
+
+    /// Who answers for it.
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    /// The team it belongs to.
+    pub fn team(&self) -> Option<&Team> {
+        self.team.as_ref()
+    }
+
+    /// Words to find it by.
+    pub fn tags(&self) -> &[String] {
+        &self.tags
+    }
+
+    /// What starts it.
+    pub fn trigger(&self) -> &Trigger {
+        &self.trigger
+    }
+
+    /// Whether, and how long, a delivery waits for the flow's output.
+    pub fn respond(&self) -> Option<Respond> {
+        self.respond
+    }
+
+    /// Its steps, those of branches included, in the order of the document.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The step of this name.
+    pub fn find(&self, id: &StepId) -> Option<&Step> {
+        self.index(id).map(|index| &self.steps[index])
+    }
+
+    /// Whether the flow says what its result is.
+    pub fn has_output(&self) -> bool {
+        self.output.is_some()
+    }
+
+    /// Every operation it uses, the trigger's first, then in the order of the steps.
+    pub fn operations(&self) -> Vec<Uses> {
+        let trigger = match &self.trigger {
+            Trigger::Connector { uses, connection, .. } => {
+                Some(Uses { operation: uses.clone(), connection: Some(connection.clone()), step: None })
+            }
+            Trigger::Webhook { .. } | Trigger::Manual { .. } => None,
+        };
+        let steps = self.steps.iter().filter_map(|step| match &step.work {
+            Work::Action(action) => Some(Uses {
+                operation: action.uses.clone(),
+                connection: action.connection.clone(),
+                step: Some(step.id.clone()),
+            }),
+            Work::If { .. } | Work::Transform { .. } | Work::Stop { .. } => None,
+        });
+        trigger.into_iter().chain(steps).collect()
+    }
+
+    /// Every connection it names, a generic webhook's included.
+    pub fn connections(&self) -> BTreeSet<&ConnectionId> {
+        let trigger = match &self.trigger {
+            Trigger::Connector { connection, .. } | Trigger::Webhook { connection, .. } => Some(connection),
+            Trigger::Manual { .. } => None,
+        };
+        let steps = self.steps.iter().filter_map(|step| match &step.work {
+            Work::Action(action) => action.connection.as_ref(),
+            Work::If { .. } | Work::Transform { .. } | Work::Stop { .. } => None,
+        });
+        trigger.into_iter().chain(steps).collect()
+    }
+
+    /// Fixes which component every connector means, at publish.
+    #[must_use]
+    pub fn lock(mut self, digests: BTreeMap<PluginId, Digest>) -> Self {
+        self.locked = digests;
+        self
+    }
+
+    /// Which component every connector means; empty before publish.
+    pub fn locked(&self) -> &BTreeMap<PluginId, Digest> {
+        &self.locked
+    }
+
+    pub(crate) fn index(&self, id: &StepId) -> Option<usize> {
+        self.steps.iter().position(|step| step.id == *id)
+    }
+}

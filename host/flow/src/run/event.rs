@@ -1,0 +1,140 @@
+//! What happens to a run, and what it asks the engine for.
+
+use std::sync::Arc;
+
+use model::{ConnectionId, Failure, Idempotency, OperationRef, RunId, StepId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::entry::{Ending, Entry, RunFacts};
+
+/// Something that happened to a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// It begins.
+    Started {
+        /// The event.
+        trigger: Arc<Value>,
+        /// What expressions may know of the run.
+        run: RunFacts,
+    },
+    /// Go on from where the entries end: the answer to [`Effect::Continue`].
+    Continue,
+    /// The call under way returned.
+    CallSucceeded {
+        /// The step.
+        step: StepId,
+        /// What it returned; the engine has checked it.
+        output: Arc<Value>,
+    },
+    /// The call under way failed.
+    CallFailed {
+        /// The step.
+        step: StepId,
+        /// Why.
+        failure: Failure,
+        /// Whether any byte of it may have left the host. A call that must not be
+        /// repeated is not retried when it may have.
+        sent: bool,
+    },
+    /// The wait of [`Effect::Retry`] is over.
+    RetryDue {
+        /// The step.
+        step: StepId,
+    },
+    /// After a crash: the call under way must not be repeated, and nobody knows
+    /// whether it took effect.
+    Interrupted {
+        /// The step.
+        step: StepId,
+    },
+    /// A person ended the run.
+    Cancelled {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What follows from an event. Entries first: they are durable before any effect
+/// is performed. Both empty: the event does not concern the run as it is (a late or
+/// repeated answer), and nothing changes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Transition {
+    /// To be journaled, in one batch.
+    pub entries: Vec<Entry>,
+    /// To be performed after that.
+    pub effects: Vec<Effect>,
+}
+
+/// Something the run asks the engine for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Call an operation, then report `CallSucceeded` or `CallFailed`.
+    Call(Box<Call>),
+    /// Report `RetryDue` when the wait is over.
+    Retry {
+        /// The step.
+        step: StepId,
+        /// The attempt to come, counted from 1.
+        attempt: u32,
+        /// How long to wait.
+        after: After,
+    },
+    /// Report `Continue`: the entries end between two steps. Only after recovery.
+    Continue,
+    /// The run has ended; a failed one makes a dead letter.
+    Finish(Ending),
+}
+
+/// A call of a connector's operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// The step.
+    pub step: StepId,
+    /// Which operation.
+    pub uses: OperationRef,
+    /// As which account.
+    pub connection: Option<ConnectionId>,
+    /// Its input, the same at every attempt.
+    pub input: Arc<Value>,
+    /// The idempotency key, the same at every attempt.
+    pub key: String,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// The longest it may take, in milliseconds; none: the plugin's limit.
+    pub timeout_ms: Option<u64>,
+    /// What it does at the remote.
+    pub effect: model::Effect,
+    /// What happens when it is performed twice.
+    pub idempotency: Idempotency,
+}
+
+impl Call {
+    /// Whether it may be performed again when nobody knows if it took effect. When
+    /// not, a call that `pending` names after a crash is reported as `Interrupted`.
+    pub fn repeatable(&self) -> bool {
+        self.effect == model::Effect::Read || self.idempotency != Idempotency::None
+    }
+}
+
+/// How long to wait for the next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum After {
+    /// Any time up to `most_ms`: the engine draws it (full jitter).
+    Backoff {
+        /// The longest wait, in milliseconds, doubled already for the attempt.
+        most_ms: u64,
+    },
+    /// What the remote said, for the whole connection.
+    Wait {
+        /// In milliseconds.
+        ms: u64,
+    },
+}
+
+/// The idempotency key of a step's call: the same at every attempt of a run,
+/// another in every run.
+pub fn idempotency_key(run: &RunId, step: &StepId) -> String {
+    format!("{run}-{step}")
+}

@@ -1,0 +1,19 @@
+//! The run as a pure state machine: plan + state + event -> entries + effects.
+//!
+//! Owns what is journaled, how state follows from it, and what comes next. Refuses
+//! to know clocks, randomness and storage. Invariants: state follows from entries
+//! alone, and no expression is evaluated to get there; a call's input and key are
+//! an entry before the call is an effect; the key never depends on the attempt.
+
+mod entry;
+mod event;
+mod retry;
+mod state;
+mod step;
+#[cfg(test)]
+mod tests;
+
+pub use entry::{Branch, Ending, Entry, RunFacts};
+pub use event::{After, Call, Effect, Event, Transition, idempotency_key};
+pub use state::State;
+pub use step::{pending, step};
