@@ -38,6 +38,8 @@ struct Signals {
     hurry: bool,
     ending: bool,
     short_of_space: bool,
+    /// Rounds tried so far, those included that found too little space.
+    tries: u64,
     failed: Option<Arc<str>>,
 }
 
@@ -98,11 +100,12 @@ impl Behind {
     pub(crate) fn settle(&self) -> Result<(), Arc<str>> {
         let goal = self.overlay.read().visible().sequence;
         let mut signals = self.signals();
+        let tries = signals.tries;
         while self.overlay.read().applied().sequence < goal {
             if let Some(reason) = &signals.failed {
                 return Err(Arc::clone(reason));
             }
-            if signals.short_of_space {
+            if signals.short_of_space && signals.tries > tries {
                 return Err("the disk is full".into());
             }
             signals.hurry = true;
@@ -135,7 +138,10 @@ impl Behind {
                 self.fail(&error.to_string());
                 return;
             }
-            self.signals().short_of_space = false;
+            let mut signals = self.signals();
+            signals.short_of_space = false;
+            signals.tries += 1;
+            drop(signals);
             self.from_thread.notify_all();
         }
     }
@@ -179,9 +185,10 @@ impl Behind {
     fn pause(&self) {
         let mut signals = self.signals();
         signals.short_of_space = true;
+        signals.tries += 1;
         signals.dirty = true;
         self.from_thread.notify_all();
-        let go_on = |signals: &mut Signals| !signals.ending;
+        let go_on = |signals: &mut Signals| !signals.ending && !signals.hurry;
         drop(self.to_thread.wait_timeout_while(signals, SPACE_PAUSE, go_on));
     }
 

@@ -4,6 +4,7 @@
 //! `Stopped` means that nothing of the batch was or will be written.
 
 use bytes::Bytes;
+use model::Problem;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -63,6 +64,29 @@ pub enum CommitError {
         /// What stopped it.
         reason: Arc<str>,
     },
+}
+
+impl CommitError {
+    /// The same for people: what happened, the likely cause, the fix.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let (code, cause, fix) = match self {
+            Self::Conflict { .. } => {
+                ("conflict", "Something else changed it first.", "Read it again, then decide again.")
+            }
+            Self::Busy => ("store-busy", "More arrives than the disk can take.", "Wait a moment, then try again."),
+            Self::Full => ("disk-full", "Other files, or history, fill the disk.", "Make space; it goes on by itself."),
+            Self::TooLarge { .. } => {
+                ("too-large", "One change carries too much.", "Make the payload smaller, or split it.")
+            }
+            Self::Stopped { .. } => (
+                "store-stopped",
+                "The disk refused a write, or the host is going down.",
+                "Check the disk and the log, then start the host again; what was acknowledged is safe.",
+            ),
+        };
+        Problem::new(code, self.to_string()).cause(cause).fix(fix)
+    }
 }
 
 /// A batch on its way to the disk. Resolves once it is durable and visible, or

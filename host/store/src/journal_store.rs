@@ -300,3 +300,58 @@ fn rows_error(error: RowsError) -> OpenError {
 fn unreadable(error: RowsError) -> ReadError {
     ReadError::Rows { why: error.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::{Bounds, Changes, Mark, Walk};
+
+    /// Rows that can be read but never written.
+    struct Broken(MemoryRows);
+
+    impl Rows for Broken {
+        fn get(&self, key: &[u8]) -> Result<Option<Cell>, RowsError> {
+            self.0.get(key)
+        }
+        fn contains(&self, key: &[u8]) -> Result<bool, RowsError> {
+            self.0.contains(key)
+        }
+        fn walk(&self, bounds: &Bounds, order: Order) -> Walk<'_> {
+            self.0.walk(bounds, order)
+        }
+        fn mark(&self) -> Result<Option<Mark>, RowsError> {
+            self.0.mark()
+        }
+        fn apply(&self, changes: &Changes, _: Mark) -> Result<(), RowsError> {
+            // One kind of failure for each way out of the thread.
+            assert!(!changes.contains_key(&b"panic"[..]), "the rows panic");
+            Err(RowsError("the rows refuse".into()))
+        }
+    }
+
+    fn check(key: &str, expected: &str) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let disk = Arc::new(RealDisk::open(folder.path()).expect("a disk"));
+        let catalogue = Catalogue::read(disk).expect("an empty journal");
+        let rows = Arc::new(Broken(MemoryRows::new()));
+        let store = JournalStore::recover(catalogue, rows, Options::default(), None).expect("a store");
+        let put = || {
+            let mut batch = Batch::new();
+            batch.put(key, "1");
+            store.commit(batch).wait()
+        };
+        put().expect("the journal takes it");
+        let error = store.settle().expect_err("the rows cannot");
+        assert!(error.reason.contains(expected), "{error}");
+        let outcome = put();
+        assert!(matches!(&outcome, Err(CommitError::Stopped { reason }) if reason.contains(expected)), "{outcome:?}");
+        assert!(store.stopped().is_some());
+        assert_eq!(store.get(key.as_bytes()).expect("readable").as_deref(), Some(&b"1"[..]), "the overlay still reads");
+    }
+
+    #[test]
+    fn rows_that_fail_stop_the_store_and_nobody_waits() {
+        check("fail", "the rows refuse");
+        check("panic", "panicked");
+    }
+}

@@ -11,7 +11,7 @@ use store::{JournalStore, MemoryRows, OpenError, Store};
 use testkit::{Fault, Seeded, SimDisk};
 
 const WAVES: usize = 24;
-const SEEDS: u64 = 8;
+const SEEDS: u64 = 16;
 
 /// What a run of the script left behind.
 struct Run {

@@ -168,3 +168,88 @@ fn commits_are_refused_before_the_disk_is_full() {
     disk.set_capacity(u64::MAX);
     common::commit(&store, put("b", [1; 10]));
 }
+
+/// A refused group must not come back in part, even when the next group ends
+/// exactly where one of its batches did.
+#[test]
+fn a_group_refused_for_space_never_comes_back() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk, &MemoryRows::new()).expect("a store");
+    let mut model = Model::new();
+    for round in 0..8 {
+        let used =
+            disk.list().expect("names").iter().filter_map(|name| disk.contents(name)).map(|it| it.len()).sum::<usize>();
+        disk.set_capacity(used as u64 + 150);
+        let refused = (0..3).map(|index| put(&format!("no{index}"), [7; 20])).collect();
+        for commit in store.commit_all(refused) {
+            assert_eq!(commit.wait(), Err(CommitError::Full), "round {round}");
+        }
+        disk.set_capacity(u64::MAX);
+        let key = format!("ok{round}");
+        common::commit(&store, put(&key, [7; 20]));
+        model.insert(key.into_bytes(), vec![7; 20]);
+        for seed in 0..4 {
+            let again = open(&disk.after_power_loss(seed), &MemoryRows::new()).expect("opens");
+            assert_eq!(read_all(&again), model, "round {round}, seed {seed}");
+        }
+    }
+}
+
+/// The last segment may end torn; one that has a successor may not, even when
+/// that successor never came to life.
+#[test]
+fn only_the_newest_segment_may_be_torn() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk, &MemoryRows::new()).expect("a store");
+    common::commit(&store, put("a", "1"));
+    common::commit(&store, put("b", "1"));
+    let name = disk.list().expect("names").pop().expect("a segment");
+    let torn = |seed| {
+        let disk = disk.after_power_loss(seed);
+        disk.damage(&name, |bytes| *bytes.last_mut().expect("a frame") ^= 1);
+        disk
+    };
+    let cut = open(&torn(0), &MemoryRows::new()).expect("a torn tail is cut");
+    assert_eq!(read_all(&cut).into_keys().collect::<Vec<_>>(), [b"a"]);
+    let damaged = torn(1);
+    damaged.create("0000000000000002.log").expect("a stillborn segment");
+    assert!(matches!(open(&damaged, &MemoryRows::new()), Err(OpenError::Damaged { .. })));
+    let sound = disk.after_power_loss(2);
+    sound.create("0000000000000002.log").expect("a stillborn segment");
+    assert_eq!(read_all(&open(&sound, &MemoryRows::new()).expect("opens")).len(), 2);
+}
+
+/// Frames missing from the end of a segment leave no bad byte behind; only the
+/// header of the next one knows.
+#[test]
+fn frames_missing_before_an_empty_segment_are_noticed() {
+    const FRAME_BYTES: usize = 24 + 7 + 3 + 100;
+    let disk = SimDisk::new(1);
+    let store = open(&disk, &MemoryRows::new()).expect("a store");
+    for index in 0..14 {
+        common::commit(&store, put(&format!("k{index:02}"), [7; 100]));
+    }
+    // The segment is full now: create, header, two syncs, and then the frame.
+    disk.plan(disk.operations() + 4, Fault::PowerLoss);
+    store.commit(put("k14", [7; 100])).wait().expect_err("the power is off");
+    let lost = (0..50).map(|seed| disk.after_power_loss(seed));
+    let empty = |disk: &SimDisk| disk.contents("0000000000000002.log").is_some_and(|bytes| bytes.len() == 64);
+    let disk = lost.into_iter().find(empty).expect("a power loss that left the new segment empty");
+    assert_eq!(read_all(&open(&disk.after_power_loss(0), &MemoryRows::new()).expect("opens")).len(), 14);
+    disk.damage("0000000000000001.log", |bytes| bytes.truncate(bytes.len() - FRAME_BYTES));
+    assert!(matches!(open(&disk, &MemoryRows::new()), Err(OpenError::Damaged { .. })));
+}
+
+#[test]
+fn rows_wait_for_space_and_catch_up() {
+    let disk = SimDisk::new(1);
+    let options = Options { free_bytes_min: 1000, ..small() };
+    let store = JournalStore::open_on(Arc::new(disk.clone()), MemoryRows::new(), options).expect("a store");
+    common::commit(&store, put("a", "1"));
+    disk.set_capacity(500);
+    let error = store.settle().expect_err("too little space for the rows");
+    assert!(error.reason.contains("full"), "{error}");
+    disk.set_capacity(u64::MAX);
+    store.settle().expect("space is back");
+    assert_eq!(store.stats().overlay_keys, 0);
+}
