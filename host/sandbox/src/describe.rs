@@ -1,0 +1,209 @@
+//! A connector describes itself: twice, with no capability, and must not differ.
+//!
+//! Owns the comparison of what a manifest says with what the component exports, of
+//! its schemas and samples. What the document alone can get wrong is `model`'s.
+
+use std::time::{Duration, Instant};
+
+use model::{Failure, Limits, Manifest, Operation, Problem, Schema};
+use serde_json::Value;
+
+use crate::bindings::shared;
+use crate::call::{Answer, CallContext};
+use crate::inspect::Exports;
+use crate::invoke::Returned;
+use crate::outcome::wall;
+use crate::plugin::{Loaded, Plugin};
+use crate::sandbox::{Inner, Sandbox};
+use crate::state::State;
+
+/// A manifest. 1 MiB: a connector with 100 operations has 200 KiB.
+const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+/// Language runtimes need more to start than a later call is granted.
+const LIMITS: Limits = Limits {
+    memory_bytes: 256 << 20,
+    cpu_ms: 10_000,
+    wall_ms: 30_000,
+    request_bytes: 0,
+    response_bytes: 0,
+    requests: 0,
+    output_bytes: MANIFEST_BYTES_MAX,
+    log_bytes: 16 << 10,
+    file_bytes: 0,
+    concurrency: 1,
+    requests_per_minute: 0,
+};
+
+impl Sandbox {
+    /// The connector's manifest, run twice and checked against the component.
+    ///
+    /// # Errors
+    /// Every problem found: it broke off, its answers differ, the document is not
+    /// valid, it and the exports disagree, a schema is none, a sample does not fit.
+    pub async fn describe(&self, plugin: &Plugin) -> Result<Manifest, Vec<Problem>> {
+        let first = self.0.describe(&plugin.0).await.map_err(broke_off)?;
+        let second = self.0.describe(&plugin.0).await.map_err(broke_off)?;
+        if first != second {
+            return Err(vec![
+                Problem::new("manifest-unstable", "the connector describes itself differently each time")
+                    .cause("the manifest depends on chance, on time or on stored values")
+                    .fix("return a constant document from describe"),
+            ]);
+        }
+        let manifest = parse(&first)?;
+        let problems = check(&manifest, plugin.exports());
+        if problems.is_empty() { Ok(manifest) } else { Err(problems) }
+    }
+}
+
+impl Inner {
+    async fn describe(&self, plugin: &Loaded) -> Result<String, Failure> {
+        let began = Instant::now();
+        let deadline = began + wall(&LIMITS);
+        let Some(_room) = self.room(deadline).await else {
+            return Err(Failure::Transient { message: "the host is busy with other calls".to_owned() });
+        };
+        let meter = self.meter(&LIMITS);
+        let clock = self.options.clock_ms.clone();
+        let context = CallContext::default();
+        let mut store = self.store(State::new(None, context, LIMITS, (began, deadline), meter.clone(), clock));
+        let ended = self.run(deadline, meter, describe(plugin, &mut store)).await;
+        let size = |text: String, limits: &Limits| {
+            if text.len() as u64 <= limits.output_bytes {
+                return Ok(Answer::Output(text));
+            }
+            Err(crate::outcome::exceeded("output_bytes", limits.output_bytes))
+        };
+        match ended.judge(store.data(), size)? {
+            Answer::Output(text) => Ok(text),
+            Answer::Events(_) | Answer::Account(_) => unreachable!("the check above makes outputs alone"),
+        }
+    }
+}
+
+/// Describes, and finds every function it claims to export with the contract's types.
+async fn describe(plugin: &Loaded, store: &mut wasmtime::Store<State>) -> Returned<String> {
+    let instance = plugin.pre.instantiate_async(&mut *store).await?;
+    if let Some(acts) = &plugin.acts {
+        acts.load(&mut *store, &instance)?;
+    }
+    if let Some(receives) = &plugin.receives {
+        receives.load(&mut *store, &instance)?;
+    }
+    if let Some(checks) = &plugin.checks {
+        checks.load(&mut *store, &instance)?;
+    }
+    let manifest = plugin.describes.load(&mut *store, &instance)?;
+    let text = manifest.sluicegate_connector_manifest().call_describe(store).await?;
+    Ok(Ok::<_, shared::Error>(text))
+}
+
+fn broke_off(failure: Failure) -> Vec<Problem> {
+    let problem = failure.to_problem();
+    let mut wrapped = Problem::new("manifest-failed", format!("the connector cannot describe itself: {}", problem.what));
+    wrapped.cause = problem.cause;
+    vec![wrapped.fix("describe must return a constant document, without reaching outside")]
+}
+
+fn parse(text: &str) -> Result<Manifest, Vec<Problem>> {
+    let manifest: Manifest = serde_json::from_str(text).map_err(|error| {
+        vec![
+            Problem::new("manifest-invalid", format!("the manifest is not valid: {error}"))
+                .cause("the connector was built for another manifest format, or by hand")
+                .fix("build the connector with this host's SDK; the format is manifest.schema.json"),
+        ]
+    })?;
+    if manifest.manifest_version != 1 {
+        let what = format!("manifest_version {} is not known; this host reads 1", manifest.manifest_version);
+        return Err(vec![Problem::new("manifest-version", what).field("manifest_version")]);
+    }
+    Ok(manifest)
+}
+
+/// What document and component must agree on.
+fn check(manifest: &Manifest, exports: Exports) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let checks = manifest.connection.as_ref().is_some_and(|connection| connection.check.is_some());
+    for (declared, exported, interface, place) in [
+        (!manifest.actions.is_empty(), exports.actions, "actions", "actions"),
+        (!manifest.triggers.is_empty(), exports.webhooks, "webhooks", "triggers"),
+        (checks, exports.account, "account", "connection.check"),
+    ] {
+        problems.extend(disagreement(declared, exported, interface, place));
+    }
+    for action in &manifest.actions {
+        check_operation(Operation::Action(action), &mut problems);
+    }
+    for trigger in &manifest.triggers {
+        check_operation(Operation::Trigger(trigger), &mut problems);
+    }
+    check_names(manifest, &mut problems);
+    problems
+}
+
+fn disagreement(declared: bool, exported: bool, interface: &str, place: &str) -> Option<Problem> {
+    let what = match (declared, exported) {
+        (true, false) => format!("the manifest declares {place}, but the component does not export {interface}"),
+        (false, true) => format!("the component exports {interface}, but the manifest declares no {place}"),
+        (true, true) | (false, false) => return None,
+    };
+    Some(
+        Problem::new("manifest-and-exports-differ", what)
+            .cause("the manifest was written by hand, or the wrong component was built")
+            .fix("export exactly what the manifest declares; the SDK's macro does it")
+            .field(place),
+    )
+}
+
+fn check_operation(operation: Operation<'_>, problems: &mut Vec<Problem>) {
+    match operation {
+        Operation::Action(action) => {
+            let place = format!("actions.{}", action.id);
+            fits(&place, "input", &action.input, "sample.input", &action.sample.input, problems);
+            fits(&place, "output", &action.output, "sample.output", &action.sample.output, problems);
+        }
+        Operation::Trigger(trigger) => {
+            let place = format!("triggers.{}", trigger.id);
+            fits(&place, "config", &trigger.config, "sample.config", &trigger.sample.config, problems);
+            fits(&place, "event", &trigger.event, "sample.event", &trigger.sample.event, problems);
+        }
+    }
+}
+
+fn fits(place: &str, schema_at: &str, schema: &Value, sample_at: &str, sample: &Value, problems: &mut Vec<Problem>) {
+    match Schema::compile(schema) {
+        Err(error) => problems.push(
+            Problem::new("manifest-schema", error.to_string())
+                .fix("correct the schema")
+                .field(format!("{place}.{schema_at}")),
+        ),
+        Ok(schema) => problems.extend(schema.check(sample).into_iter().map(|problem| {
+            Problem::new("manifest-sample", format!("the sample does not fit its own schema: {problem}"))
+                .fix("correct the sample or the schema")
+                .field(format!("{place}.{sample_at}{}", problem.path.replace('/', ".")))
+        })),
+    }
+}
+
+/// Operations of one connector share one space of names: grants name them alone.
+fn check_names(manifest: &Manifest, problems: &mut Vec<Problem>) {
+    let ids = manifest.actions.iter().map(|action| &action.id).chain(manifest.triggers.iter().map(|trigger| &trigger.id));
+    let mut seen = std::collections::BTreeSet::new();
+    for id in ids {
+        if !seen.insert(id) {
+            problems.push(
+                Problem::new("manifest-duplicate", format!("two operations are named {id}"))
+                    .fix("give each operation a name of its own"),
+            );
+        }
+        if id.as_str() == "check" {
+            problems.push(
+                Problem::new("manifest-reserved", "no operation may be named check: grants mean the connection's test")
+                    .fix("give the operation another name"),
+            );
+        }
+    }
+}
+
+/// The longest that [`Sandbox::describe`] takes, for those who wait for it.
+pub const DESCRIBE_MAX: Duration = Duration::from_millis(2 * LIMITS.wall_ms);

@@ -1,0 +1,89 @@
+//! The one wasmtime engine and its pool of instance slots.
+//!
+//! Owns the compiler's and the pool's settings. Guests get 32-bit memories, no
+//! threads, no garbage collector. When the machine has no room for the pool's
+//! address space, a smaller pool is tried, and at last none at all.
+
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::options::Options;
+
+/// Wasm stack of one call. 512 KiB: recursive JSON parsers stay under 200 KiB at
+/// the 128 levels that the host accepts.
+pub(crate) const STACK_BYTES: usize = 512 << 10;
+/// The fiber that carries the wasm stack, and host calls on top of it.
+const FIBER_BYTES: usize = 2 << 20;
+/// QuickJS connectors have 8 to 11 core instances and 2 to 3 memories.
+pub(crate) const CORE_INSTANCES_MAX: u32 = 16;
+/// See above.
+pub(crate) const MEMORIES_MAX: u32 = 4;
+/// A table for each core instance.
+pub(crate) const TABLES_MAX: u32 = 16;
+/// Function tables of whole language runtimes have 10 to 30 thousand entries.
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 64 << 10;
+/// No grant gives a call more memory than this.
+const MEMORY_BYTES_MAX: usize = 1 << 30;
+/// What a slot keeps for the next call: all that most connectors touch.
+const RESIDENT_BYTES: usize = 4 << 20;
+
+/// Makes the engine, with as large a pool as the machine has address space for.
+pub(crate) fn build(options: &Options) -> wasmtime::Result<Engine> {
+    let mut calls = options.calls_max.max(1);
+    loop {
+        let mut config = base();
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, calls)));
+        match Engine::new(&config) {
+            Ok(engine) => return Ok(engine),
+            Err(error) if calls > 8 => {
+                tracing::warn!(calls, %error, "the machine has no room for the instance pool; trying a smaller one");
+                calls /= 4;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "running without an instance pool: calls will be slower");
+                return Engine::new(&base());
+            }
+        }
+    }
+}
+
+/// What compiled code depends on; the same with and without a pool.
+pub(crate) fn base() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .max_wasm_stack(STACK_BYTES)
+        .async_stack_size(FIBER_BYTES)
+        .memory_init_cow(true)
+        .memory_reservation(4 << 30)
+        .wasm_memory64(false)
+        .wasm_backtrace_max_frames(None)
+        .parallel_compilation(true);
+    config
+}
+
+fn pool(options: &Options, calls: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(calls)
+        .total_core_instances(calls * CORE_INSTANCES_MAX)
+        .total_memories(calls * MEMORIES_MAX)
+        .total_tables(calls * TABLES_MAX)
+        .total_stacks(calls)
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        .max_memories_per_component(MEMORIES_MAX)
+        .max_tables_per_component(TABLES_MAX)
+        .max_memories_per_module(MEMORIES_MAX)
+        .max_tables_per_module(TABLES_MAX)
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .max_memory_size(MEMORY_BYTES_MAX)
+        .max_unused_warm_slots(options.warm_slots)
+        .decommit_batch_size(16);
+    // Without the scan, resetting a slot clears resident bytes blindly, which costs
+    // more than giving them back.
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(RESIDENT_BYTES)
+            .table_keep_resident(TABLE_ELEMENTS_MAX * size_of::<usize>());
+    }
+    pool
+}

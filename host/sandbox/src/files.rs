@@ -1,0 +1,191 @@
+//! The host's side of `files`: permit, quota, record; the disk is `folders`.
+//!
+//! All disk work happens on the blocking threads: an fsync takes milliseconds, and
+//! on a network disk any call may hang. A call that reaches its deadline meanwhile
+//! is over at once; what it had begun to write may still take effect, as `sent` says.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use model::AccessRecord;
+use policy::FilePermit;
+
+use crate::bindings::files;
+use crate::file_path::FilePath;
+use crate::folders::{FileError, Folder};
+use crate::host::DESCRIBING;
+use crate::state::State;
+
+/// Characters of a path in a record.
+const PATH_CHARS_MAX: usize = 200;
+
+/// What is asked for, for the record.
+struct Access {
+    method: &'static str,
+    write: bool,
+    sent_bytes: u64,
+}
+
+impl files::Host for State {
+    async fn list(&mut self, path: String) -> Result<Vec<files::Entry>, files::FileError> {
+        let access = Access { method: "LIST", write: false, sent_bytes: 0 };
+        let entries = self.access(access, path, |folder, path| folder.list(path), |_| 0).await?;
+        let to_entry = |entry: crate::folders::Entry| files::Entry {
+            name: entry.name,
+            kind: if entry.is_folder { files::Kind::Folder } else { files::Kind::File },
+            bytes: entry.bytes,
+            modified_ms: entry.modified_ms,
+        };
+        Ok(entries.into_iter().map(to_entry).collect())
+    }
+
+    async fn read(&mut self, path: String, offset: u64, max_bytes: u32) -> Result<Vec<u8>, files::FileError> {
+        let limit = self.limits.response_bytes;
+        let access = Access { method: "READ", write: false, sent_bytes: 0 };
+        let work = move |folder: &Folder, path: &FilePath| folder.read(path, offset, max_bytes.into(), limit);
+        self.access(access, path, work, |content| content.len() as u64).await
+    }
+
+    async fn write(&mut self, path: String, content: Vec<u8>) -> Result<(), files::FileError> {
+        let access = Access { method: "WRITE", write: true, sent_bytes: content.len() as u64 };
+        self.access(access, path, move |folder, path| folder.write(path, &content), |()| 0).await
+    }
+
+    async fn append(&mut self, path: String, content: Vec<u8>) -> Result<(), files::FileError> {
+        let access = Access { method: "APPEND", write: true, sent_bytes: content.len() as u64 };
+        self.access(access, path, move |folder, path| folder.append(path, &content), |()| 0).await
+    }
+
+    async fn rename(&mut self, from: String, to: String) -> Result<(), files::FileError> {
+        let to = FilePath::parse(&to).map_err(to_answer)?;
+        let access = Access { method: "RENAME", write: true, sent_bytes: 0 };
+        let work = move |folder: &Folder, from: &FilePath| {
+            if from.folder() != to.folder() {
+                return Err(FileError::InvalidPath(format!("{to} is in another granted folder than {from}")));
+            }
+            folder.rename(from, &to)
+        };
+        self.access(access, from, work, |()| 0).await
+    }
+}
+
+impl State {
+    async fn access<T: Send + 'static>(
+        &mut self,
+        access: Access,
+        path: String,
+        work: impl FnOnce(&Folder, &FilePath) -> Result<T, FileError> + Send + 'static,
+        received: fn(&T) -> u64,
+    ) -> Result<T, files::FileError> {
+        let path = FilePath::parse(&path).map_err(to_answer)?;
+        let began = Instant::now();
+        let permit = self.decide(&access, &path)?;
+        let result = self.perform(&access, &permit, path.clone(), work).await;
+        let mut record = self.record(&access, &path, permit.rule(), began);
+        match &result {
+            Ok(value) => record.received_bytes = received(value),
+            Err(error) => record.error = Some(error.to_string()),
+        }
+        if let Err(FileError::Limit { which, limit }) = &result {
+            self.refuse(which, *limit);
+        }
+        self.keep(record);
+        result.map_err(to_answer)
+    }
+
+    fn decide(&mut self, access: &Access, path: &FilePath) -> Result<FilePermit, files::FileError> {
+        let Some(session) = &self.session else {
+            let (rule, fix) = DESCRIBING;
+            let denial = files::FileDenial { rule: rule.to_owned(), fix: fix.to_owned() };
+            return Err(files::FileError::Denied(denial));
+        };
+        session.authority().decide_file(path.folder(), access.write).map_err(|denial| {
+            let mut record = self.record(access, path, &denial.rule, Instant::now());
+            (record.allowed, record.sent_bytes, record.fix) = (false, 0, Some(denial.fix.clone()));
+            self.keep(record);
+            files::FileError::Denied(files::FileDenial { rule: denial.rule, fix: denial.fix })
+        })
+    }
+
+    async fn perform<T: Send + 'static>(
+        &mut self,
+        access: &Access,
+        permit: &FilePermit,
+        path: FilePath,
+        work: impl FnOnce(&Folder, &FilePath) -> Result<T, FileError> + Send + 'static,
+    ) -> Result<T, FileError> {
+        let folder = self.folder(permit.path()).await?;
+        if access.write {
+            self.charge(access.sent_bytes)?;
+        }
+        blocking(move || work(&folder, &path)).await
+    }
+
+    /// Takes bytes from the quota, before anything is written.
+    fn charge(&mut self, bytes: u64) -> Result<(), FileError> {
+        let limit = self.limits.file_bytes;
+        let written = self.folders.written.saturating_add(bytes);
+        if written > limit {
+            return Err(FileError::Limit { which: "file_bytes", limit });
+        }
+        self.folders.written = written;
+        self.folders.touched = true;
+        Ok(())
+    }
+
+    async fn folder(&mut self, path: &Path) -> Result<Arc<Folder>, FileError> {
+        if let Some(folder) = self.folders.get(path) {
+            return Ok(folder);
+        }
+        let owned = path.to_owned();
+        let folder = Arc::new(blocking(move || Folder::open(&owned)).await?);
+        self.folders.keep(path.to_owned(), folder.clone());
+        Ok(folder)
+    }
+
+    fn record(&self, access: &Access, path: &FilePath, rule: &str, began: Instant) -> AccessRecord {
+        AccessRecord {
+            at_ms: (self.clock_ms)(),
+            method: access.method.to_owned(),
+            target: format!("folder {}", path.folder()),
+            path: path.segments().join("/").chars().take(PATH_CHARS_MAX).collect(),
+            allowed: true,
+            rule: rule.to_owned(),
+            fix: None,
+            address: None,
+            status: None,
+            error: None,
+            sent_bytes: access.sent_bytes,
+            received_bytes: 0,
+            duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn keep(&self, record: AccessRecord) {
+        if let Some(session) = &self.session {
+            session.record(record);
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, FileError> + Send + 'static,
+) -> Result<T, FileError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(FileError::Failed("the host broke off the operation".to_owned())),
+    }
+}
+
+fn to_answer(error: FileError) -> files::FileError {
+    match error {
+        FileError::NotFound(what) => files::FileError::NotFound(what),
+        FileError::AlreadyExists(what) => files::FileError::AlreadyExists(what),
+        FileError::Limit { which, limit } => {
+            files::FileError::LimitExceeded(files::FileLimit { which: which.to_owned(), limit })
+        }
+        FileError::InvalidPath(why) => files::FileError::InvalidPath(why),
+        FileError::Failed(why) => files::FileError::Failed(why),
+    }
+}

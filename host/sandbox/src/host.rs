@@ -1,0 +1,130 @@
+//! The host's side of `fetch`, `context` and `log`.
+//!
+//! Checks sizes and passes on: decisions are egress's and policy's. A refusal is an
+//! ordinary answer to the guest, never a trap.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use egress::{Request, SendError};
+use model::Failure;
+
+use crate::bindings::{context, fetch, log};
+use crate::log::LogLevel;
+use crate::state::State;
+
+/// A URL. 16 KiB: twice what servers accept.
+const URL_BYTES_MAX: usize = 16 << 10;
+/// All headers of a request. 64 KiB: more than servers accept.
+const HEADER_BYTES_MAX: usize = 64 << 10;
+/// Headers of a request.
+const HEADERS_MAX: usize = 100;
+/// The longest method in use, `VERSION-CONTROL`, has 15 letters.
+const METHOD_BYTES_MAX: usize = 32;
+
+/// What a connector hears when it reaches out while it describes itself.
+pub(crate) const DESCRIBING: (&str, &str) =
+    ("a connector has no capability while it describes itself", "reach outside only in operations");
+
+impl fetch::Host for State {
+    async fn send(&mut self, request: fetch::Request) -> Result<fetch::Response, fetch::FetchError> {
+        let Some(session) = &self.session else {
+            let (rule, fix) = DESCRIBING;
+            return Err(fetch::FetchError::Denied(fetch::Denial { rule: rule.to_owned(), fix: fix.to_owned() }));
+        };
+        let request = to_request(request).map_err(fetch::FetchError::InvalidRequest)?;
+        match session.send(request).await {
+            Ok(response) => Ok(fetch::Response {
+                status: response.status,
+                headers: response.headers,
+                body: response.body.into(),
+                url: response.url,
+            }),
+            Err(error) => Err(self.to_error(error)),
+        }
+    }
+}
+
+impl State {
+    fn to_error(&mut self, error: SendError) -> fetch::FetchError {
+        match error {
+            SendError::Denied(denial) => {
+                fetch::FetchError::Denied(fetch::Denial { rule: denial.rule, fix: denial.fix })
+            }
+            SendError::LimitExceeded { which, limit } => {
+                fetch::FetchError::LimitExceeded(fetch::Limit { which: which.to_owned(), limit })
+            }
+            // The contract has no case for it: to the guest nothing was reached, to
+            // the engine it is a wait, whatever the guest makes of it.
+            SendError::RateLimited { retry_after_ms } => {
+                self.refused.get_or_insert(Failure::RateLimited { retry_after_ms: Some(retry_after_ms) });
+                fetch::FetchError::Unreachable(error.to_string())
+            }
+            SendError::Invalid(reason) => fetch::FetchError::InvalidRequest(reason),
+            SendError::Unreachable(reason) => fetch::FetchError::Unreachable(reason),
+        }
+    }
+}
+
+fn to_request(request: fetch::Request) -> Result<Request, String> {
+    let fetch::Request { method, url, headers, body, timeout_ms } = request;
+    if method.is_empty() || method.len() > METHOD_BYTES_MAX {
+        return Err(format!("the method has {} bytes, not 1 to {METHOD_BYTES_MAX}", method.len()));
+    }
+    if url.len() > URL_BYTES_MAX {
+        return Err(format!("the URL has {} bytes, more than {URL_BYTES_MAX}", url.len()));
+    }
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if headers.len() > HEADERS_MAX || bytes > HEADER_BYTES_MAX {
+        return Err(format!(
+            "{} headers of {bytes} bytes, more than {HEADERS_MAX} of {HEADER_BYTES_MAX}",
+            headers.len()
+        ));
+    }
+    let body = match body {
+        fetch::Body::Empty => Bytes::new(),
+        fetch::Body::Text(text) => Bytes::from(text),
+        fetch::Body::Bytes(bytes) => Bytes::from(bytes),
+    };
+    Ok(Request { method, url, headers, body, timeout_ms })
+}
+
+impl context::Host for State {
+    fn current(&mut self) -> context::Call {
+        let call = self.context.clone();
+        context::Call {
+            flow: call.flow,
+            run: call.run,
+            step: call.step,
+            attempt: call.attempt,
+            idempotency_key: call.idempotency_key,
+            environment: call.environment,
+            connection: call.connection.map(|connection| context::Connection {
+                label: connection.label,
+                base_url: connection.base_url,
+                scopes: connection.scopes,
+            }),
+        }
+    }
+
+    fn remaining_ms(&mut self) -> u64 {
+        if self.session.is_none() {
+            // The same in both descriptions.
+            return self.limits.wall_ms;
+        }
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl log::Host for State {
+    fn write(&mut self, level: log::Level, message: String, fields: Vec<(String, String)>) {
+        let level = match level {
+            log::Level::Debug => LogLevel::Debug,
+            log::Level::Info => LogLevel::Info,
+            log::Level::Warn => LogLevel::Warn,
+            log::Level::Error => LogLevel::Error,
+        };
+        self.log.with(|log, offset_ms| log.line(offset_ms, level, &message, &fields));
+    }
+}

@@ -1,0 +1,178 @@
+//! One call from start to end: a fresh store and instance, limits, the guest's
+//! function, the report. Nothing of it outlives the call.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use egress::Session;
+use model::{Failure, Limits};
+use tokio::sync::SemaphorePermit;
+use wasmtime::Store;
+
+use crate::bindings::receives::exports::sluicegate::connector::webhooks;
+use crate::bindings::shared;
+use crate::call::{Answer, Call, Delivery, Report, Work};
+use crate::log::LogLine;
+use crate::meter::Meter;
+use crate::outcome::{Ended, check_account, check_events, check_output, host_call_bytes, wall};
+use crate::plugin::{Loaded, Plugin};
+use crate::sandbox::{Inner, Sandbox};
+use crate::state::State;
+
+/// What a guest's function returns: its answer, or a trap.
+pub(crate) type Returned<T> = wasmtime::Result<Result<T, shared::Error>>;
+
+impl Sandbox {
+    /// Makes one call in an instance of its own. Always returns a report; a fault of
+    /// the connector is a failure in it. The call ends at `limits.wall_ms` at the
+    /// latest; dropping the future ends it at once.
+    pub async fn call(&self, plugin: &Plugin, call: Call) -> Report {
+        let began = Instant::now();
+        let deadline = began + wall(&call.limits);
+        let Some(_room) = self.0.room(deadline).await else {
+            return busy(&call, began);
+        };
+        let Call { work, context, limits, session } = call;
+        let mut store = self.0.store(State::new(
+            Some(session),
+            context,
+            limits,
+            (began, deadline),
+            self.0.meter(&limits),
+            self.0.options.clock_ms.clone(),
+        ));
+        let outcome = self.0.work(&plugin.0, &mut store, work).await;
+        report(store.into_data(), outcome, began)
+    }
+}
+
+impl Inner {
+    pub(crate) fn meter(&self, limits: &Limits) -> Arc<Meter> {
+        Meter::new(Duration::from_millis(limits.cpu_ms), self.lanes.clone())
+    }
+
+    /// Waits until the pool has room for one more instance.
+    pub(crate) async fn room(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
+        if let Ok(room) = self.calls.try_acquire() {
+            return Some(room);
+        }
+        tokio::time::timeout_at(deadline.into(), self.calls.acquire()).await.ok()?.ok()
+    }
+
+    /// A store with every limit set.
+    pub(crate) fn store(&self, state: State) -> Store<State> {
+        let host_call_bytes = host_call_bytes(&state.limits);
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(usize::try_from(host_call_bytes).unwrap_or(usize::MAX));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| Ok(store.data().meter.tick()));
+        store
+    }
+
+    /// Runs a guest's function under the meter, until the deadline.
+    pub(crate) async fn run<T>(
+        &self,
+        deadline: Instant,
+        meter: Arc<Meter>,
+        future: impl Future<Output = Returned<T>>,
+    ) -> Ended<T> {
+        let _ticking = self.ticker.enter();
+        match tokio::time::timeout_at(deadline.into(), meter.run(future)).await {
+            Ok(Ok(returned)) => Ended::Returned(returned),
+            Ok(Err(error)) => Ended::Trapped(error),
+            Err(_) => Ended::TimedOut,
+        }
+    }
+
+    async fn work(&self, plugin: &Loaded, store: &mut Store<State>, work: Work) -> Result<Answer, Failure> {
+        let (deadline, meter) = (store.data().deadline, store.data().meter.clone());
+        match work {
+            Work::Invoke { operation, input } => {
+                let future = invoke(plugin, store, operation.as_str(), &input);
+                self.run(deadline, meter, future).await.judge(store.data(), check_output)
+            }
+            Work::Receive { trigger, config, delivery } => {
+                let future = receive(plugin, store, trigger.as_str(), &config, delivery);
+                self.run(deadline, meter, future).await.judge(store.data(), check_events)
+            }
+            Work::Check => {
+                let future = check(plugin, store);
+                self.run(deadline, meter, future).await.judge(store.data(), check_account)
+            }
+        }
+    }
+}
+
+async fn invoke(plugin: &Loaded, store: &mut Store<State>, operation: &str, input: &String) -> Returned<String> {
+    let acts = plugin.acts.as_ref().ok_or_else(|| missing("actions"))?;
+    let instance = plugin.pre.instantiate_async(&mut *store).await?;
+    let actions = acts.load(&mut *store, &instance)?;
+    actions.sluicegate_connector_actions().call_invoke(store, operation, input).await
+}
+
+async fn receive(
+    plugin: &Loaded,
+    store: &mut Store<State>,
+    trigger: &str,
+    config: &String,
+    delivery: Delivery,
+) -> Returned<Vec<webhooks::Event>> {
+    let receives = plugin.receives.as_ref().ok_or_else(|| missing("webhooks"))?;
+    let instance = plugin.pre.instantiate_async(&mut *store).await?;
+    let webhooks = receives.load(&mut *store, &instance)?;
+    let Delivery { headers, query, body } = delivery;
+    let delivery = webhooks::Delivery { headers, query, body };
+    webhooks.sluicegate_connector_webhooks().call_receive(store, trigger, config, &delivery).await
+}
+
+async fn check(plugin: &Loaded, store: &mut Store<State>) -> Returned<String> {
+    let checks = plugin.checks.as_ref().ok_or_else(|| missing("account"))?;
+    let instance = plugin.pre.instantiate_async(&mut *store).await?;
+    let account = checks.load(&mut *store, &instance)?;
+    account.sluicegate_connector_account().call_check(store).await
+}
+
+fn missing(interface: &str) -> wasmtime::Error {
+    wasmtime::Error::msg(format!("the component does not export {interface}"))
+}
+
+fn report(state: State, outcome: Result<Answer, Failure>, began: Instant) -> Report {
+    let mut log = state.log.with(crate::log::CallLog::finish);
+    for line in &mut log {
+        scrub_line(line, &state);
+    }
+    let session = state.session.as_ref();
+    Report {
+        outcome,
+        accesses: session.map(Session::records).unwrap_or_default(),
+        log,
+        sent: state.folders.touched || session.is_some_and(Session::sent),
+        duration_us: micros(began),
+        memory_bytes: state.limiter.peak(),
+    }
+}
+
+fn scrub_line(line: &mut LogLine, state: &State) {
+    line.message = state.scrub(&line.message);
+    for (_, value) in &mut line.fields {
+        *value = state.scrub(value);
+    }
+}
+
+fn busy(call: &Call, began: Instant) -> Report {
+    let message = format!("the host was busy with other calls for {} ms", call.limits.wall_ms);
+    Report {
+        outcome: Err(Failure::Transient { message }),
+        accesses: call.session.records(),
+        log: Vec::new(),
+        sent: false,
+        duration_us: micros(began),
+        memory_bytes: 0,
+    }
+}
+
+fn micros(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,111 @@
+//! Memory of one call, over all its linear memories and tables.
+//!
+//! wasmtime tells a guest that its growth failed, and the guest then breaks off
+//! like any other; hence the hit is remembered here, for an honest failure.
+
+use wasmtime::ResourceLimiter;
+
+use crate::engine::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+
+/// What one call has and may have.
+pub(crate) struct Limiter {
+    limit: usize,
+    used: usize,
+    peak: usize,
+    last: usize,
+    refused: bool,
+}
+
+impl Limiter {
+    /// Nothing used yet.
+    pub(crate) fn new(limit: u64) -> Self {
+        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), used: 0, peak: 0, last: 0, refused: false }
+    }
+
+    /// Whether a growth was refused.
+    pub(crate) fn refused(&self) -> bool {
+        self.refused
+    }
+
+    /// The most that was in use.
+    pub(crate) fn peak(&self) -> u64 {
+        self.peak as u64
+    }
+
+    fn grow(&mut self, bytes: usize) -> bool {
+        let used = self.used.saturating_add(bytes);
+        if used > self.limit {
+            self.refused = true;
+            return false;
+        }
+        (self.used, self.last) = (used, bytes);
+        self.peak = self.peak.max(used);
+        true
+    }
+
+    fn undo(&mut self) {
+        self.used -= std::mem::take(&mut self.last);
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.grow(desired.saturating_sub(current)))
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.undo();
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > TABLE_ELEMENTS_MAX {
+            self.refused = true;
+            return Ok(false);
+        }
+        Ok(self.grow(desired.saturating_sub(current).saturating_mul(size_of::<usize>())))
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.undo();
+        Ok(())
+    }
+
+    // Without a pool, only these hold.
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX as usize * 2
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds_up_memories_and_tables() {
+        let mut limiter = Limiter::new(1_000);
+        assert!(limiter.memory_growing(0, 400, None).expect("never an error"));
+        assert!(limiter.memory_growing(0, 400, None).expect("never an error"));
+        assert!(limiter.table_growing(0, 20, None).expect("never an error"));
+        assert!(!limiter.refused());
+        assert!(!limiter.memory_growing(400, 441, None).expect("never an error"), "960 + 41 bytes");
+        assert!(limiter.refused());
+        assert_eq!(limiter.peak(), 960);
+    }
+
+    #[test]
+    fn a_failed_growth_is_given_back() {
+        let mut limiter = Limiter::new(1_000);
+        assert!(limiter.memory_growing(0, 900, None).expect("never an error"));
+        limiter.memory_grow_failed(wasmtime::Error::msg("no room")).expect("never an error");
+        assert!(limiter.memory_growing(0, 1_000, None).expect("never an error"));
+    }
+}

@@ -1,0 +1,141 @@
+//! Processor time of one call, and its turn on the slow lane.
+//!
+//! Counts the time of the thread that runs the guest, in polls of its future, so
+//! that waiting for the network costs a call nothing and a starved machine does not
+//! punish it. Checked at every tick of the epoch. A call that has used more than a
+//! short one ever does computes only while it holds a lane, one tick at a time, so
+//! that short calls always find a free core.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::UpdateDeadline;
+
+/// What a call may use before it must take turns. 10 ms: a hundred times an
+/// ordinary call.
+const FAST: Duration = Duration::from_millis(10);
+
+/// Processor time of one call.
+pub(crate) struct Meter {
+    budget: Duration,
+    lanes: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// In polls that have ended.
+    used: Duration,
+    /// The thread's time when the current poll began.
+    began: Duration,
+    /// Held while a slow call computes.
+    turn: Option<OwnedSemaphorePermit>,
+    exceeded: bool,
+}
+
+impl Meter {
+    /// A meter at zero.
+    pub(crate) fn new(budget: Duration, lanes: Arc<Semaphore>) -> Arc<Self> {
+        Arc::new(Self { budget, lanes, state: Mutex::default() })
+    }
+
+    /// Runs a guest's future under the meter.
+    pub(crate) async fn run<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            self.lock().began = thread_time();
+            let poll = future.as_mut().poll(context);
+            let mut state = self.lock();
+            let used = thread_time().saturating_sub(state.began);
+            state.used += used;
+            state.turn = None;
+            poll
+        })
+        .await
+    }
+
+    /// At a tick of the epoch, on the thread that runs the guest: go on or stop.
+    pub(crate) fn tick(self: &Arc<Self>) -> UpdateDeadline {
+        let mut state = self.lock();
+        let used = state.used + thread_time().saturating_sub(state.began);
+        if used >= self.budget {
+            state.exceeded = true;
+            return UpdateDeadline::Interrupt;
+        }
+        if used < FAST {
+            return UpdateDeadline::Yield(1);
+        }
+        state.turn = None;
+        UpdateDeadline::YieldCustom(1, Box::pin(self.clone().wait_turn()))
+    }
+
+    /// Whether the budget was used up.
+    pub(crate) fn exceeded(&self) -> bool {
+        self.lock().exceeded
+    }
+
+    async fn wait_turn(self: Arc<Self>) {
+        tokio::task::yield_now().await;
+        // Never closed; should it be, the call goes on without a turn.
+        let turn = self.lanes.clone().acquire_owned().await.ok();
+        self.lock().turn = turn;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn burn(duration: Duration) {
+        let start = thread_time();
+        while thread_time().saturating_sub(start) < duration {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[tokio::test]
+    async fn counts_polls_and_not_waits() {
+        let meter = Meter::new(Duration::from_millis(40), Arc::new(Semaphore::new(1)));
+        let verdicts = meter
+            .run(async {
+                tokio::time::sleep(Duration::from_millis(60)).await;
+                let rested = meter.tick();
+                burn(Duration::from_millis(15));
+                let slow = meter.tick();
+                burn(Duration::from_millis(30));
+                (rested, slow, meter.tick())
+            })
+            .await;
+        assert!(matches!(verdicts.0, UpdateDeadline::Yield(1)));
+        assert!(matches!(verdicts.1, UpdateDeadline::YieldCustom(1, _)));
+        assert!(matches!(verdicts.2, UpdateDeadline::Interrupt));
+        assert!(meter.exceeded());
+    }
+
+    #[tokio::test]
+    async fn turns_are_given_back_when_a_call_waits() {
+        let lanes = Arc::new(Semaphore::new(1));
+        let meter = Meter::new(Duration::from_secs(1), lanes.clone());
+        meter
+            .run(async {
+                meter.clone().wait_turn().await;
+                assert_eq!(lanes.available_permits(), 0);
+                tokio::task::yield_now().await;
+                assert_eq!(lanes.available_permits(), 1, "given back while it waited");
+            })
+            .await;
+    }
+}

@@ -1,0 +1,83 @@
+//! What the sandbox is opened with.
+//!
+//! Owns the defaults and why they are what they are. Limits of single calls are not
+//! here: they come with each call, from policy.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::error::LoadError;
+
+/// Turns a component into machine code somewhere else: in a child process with
+/// limits of its own, which calls [`crate::precompile`].
+pub type Compiler = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>, LoadError> + Send + Sync>;
+
+/// What the sandbox is opened with.
+#[derive(Clone)]
+pub struct Options {
+    /// Where compiled code is kept; made when missing, with mode 0700.
+    pub cache_folder: PathBuf,
+    /// Authenticates the kept code. Derived from the host's key; never stored beside it.
+    pub cache_key: [u8; 32],
+    /// Calls that may run at the same time; others wait. 256: more than an egress
+    /// pool's worth of waiting calls, for 4 TiB of address space and no memory.
+    pub calls_max: u32,
+    /// Idle instance slots that keep their memory for the next call of the same
+    /// plugin. 32: at most 128 MiB, and 8 MiB for connectors written in Rust.
+    pub warm_slots: u32,
+    /// The largest component that is compiled. 32 MiB: Python's runtime has 18.
+    pub wasm_bytes_max: usize,
+    /// How often guests are interrupted to be metered and to give way. 5 ms: half
+    /// of what a call may use before it counts as slow.
+    pub tick: Duration,
+    /// Slow calls that may compute at the same time; none: one core fewer than
+    /// there are, so that short calls always find one.
+    pub slow_lanes: Option<usize>,
+    /// Where components are compiled; none: in this process. What it returns is
+    /// run as it is, so it must come from this host's own program.
+    pub compiler: Option<Compiler>,
+    /// The time of day for records, in milliseconds since 1970-01-01 UTC.
+    pub clock_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl Options {
+    /// The defaults, for this folder and key.
+    pub fn new(cache_folder: impl Into<PathBuf>, cache_key: [u8; 32]) -> Self {
+        Self {
+            cache_folder: cache_folder.into(),
+            cache_key,
+            calls_max: 256,
+            warm_slots: 32,
+            wasm_bytes_max: 32 << 20,
+            tick: Duration::from_millis(5),
+            slow_lanes: None,
+            compiler: None,
+            clock_ms: Arc::new(system_time_ms),
+        }
+    }
+
+    pub(crate) fn slow_lanes(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.slow_lanes.unwrap_or(cores.saturating_sub(1)).max(1)
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("cache_folder", &self.cache_folder)
+            .field("calls_max", &self.calls_max)
+            .field("warm_slots", &self.warm_slots)
+            .field("wasm_bytes_max", &self.wasm_bytes_max)
+            .field("tick", &self.tick)
+            .field("slow_lanes", &self.slow_lanes)
+            .finish_non_exhaustive()
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one default for the clock that callers may replace")]
+fn system_time_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,81 @@
+//! What the host keeps for one instance: everything of one call, nothing of another.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use egress::Session;
+use model::{Failure, Limits};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::call::CallContext;
+use crate::folders::Folders;
+use crate::limiter::Limiter;
+use crate::meter::Meter;
+use crate::wasi::{self, SharedLog};
+
+/// Handles that a guest may hold: streams, pollables. 1,000: real guests hold a
+/// handful, and each costs the host up to 200 bytes.
+const HANDLES_MAX: usize = 1_000;
+
+/// What the host keeps for one instance.
+pub(crate) struct State {
+    /// None while a connector describes itself: then every access is denied.
+    pub(crate) session: Option<Session>,
+    pub(crate) context: CallContext,
+    pub(crate) limits: Limits,
+    /// When the call ends, whatever it does.
+    pub(crate) deadline: Instant,
+    pub(crate) limiter: Limiter,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) log: SharedLog,
+    pub(crate) folders: Folders,
+    pub(crate) clock_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// A limit that a host function has refused to exceed, or a wait that it asked
+    /// for. Overrides what the guest claims.
+    pub(crate) refused: Option<Failure>,
+    wasi: Option<Box<WasiCtx>>,
+    table: ResourceTable,
+}
+
+impl State {
+    /// The state of a call that begins now.
+    pub(crate) fn new(
+        session: Option<Session>,
+        context: CallContext,
+        limits: Limits,
+        (began, deadline): (Instant, Instant),
+        meter: Arc<Meter>,
+        clock_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+    ) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES_MAX);
+        Self {
+            session,
+            context,
+            limits,
+            deadline,
+            limiter: Limiter::new(limits.memory_bytes),
+            meter,
+            log: SharedLog::new(limits.log_bytes, began),
+            folders: Folders::default(),
+            clock_ms,
+            refused: None,
+            wasi: None,
+            table,
+        }
+    }
+
+    /// Remembers the first limit that a host function refused to exceed.
+    pub(crate) fn refuse(&mut self, which: &str, limit: u64) {
+        self.refused.get_or_insert_with(|| Failure::LimitExceeded { which: which.to_owned(), limit });
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let (log, fixed) = (&self.log, self.session.is_none());
+        let ctx = self.wasi.get_or_insert_with(|| Box::new(wasi::context(log, fixed)));
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
