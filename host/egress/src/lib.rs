@@ -7,14 +7,28 @@
 //! across plugins, connections, environments or address policies; the credential
 //! goes to its audience and is removed from everything that comes back.
 
+mod asked;
+mod collect;
 mod egress;
+mod gate;
+mod headers;
 mod ledger;
 mod message;
 mod options;
+mod placement;
+mod pool;
+mod redirect;
+mod resolve;
 mod scrub;
+mod send;
 mod session;
+mod tls;
+mod transport;
+mod wire;
 
 pub use egress::Egress;
 pub use message::{Request, Response, SendError};
 pub use options::{EgressOptions, StartError};
+pub use resolve::{Resolve, SystemResolver};
 pub use session::{Session, SessionSpec};
+pub use transport::{BodyStream, Incoming, Outgoing, Transport, TransportError};

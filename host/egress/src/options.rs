@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::resolve::{Resolve, SystemResolver};
+
 /// Milliseconds since 1970-01-01 UTC.
 pub(crate) type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
@@ -25,6 +27,8 @@ pub struct EgressOptions {
     pub pools_max: usize,
     /// Certificates of authorities trusted besides the system's, as PEM.
     pub extra_roots_pem: Vec<u8>,
+    /// Finds the addresses of names.
+    pub resolver: Arc<dyn Resolve>,
     /// The time of day, in milliseconds since 1970-01-01 UTC.
     pub clock_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
@@ -38,6 +42,7 @@ impl Default for EgressOptions {
             keep_alive: Duration::from_secs(30),
             pools_max: 512,
             extra_roots_pem: Vec::new(),
+            resolver: Arc::new(SystemResolver),
             clock_ms: Arc::new(system_time_ms),
         }
     }

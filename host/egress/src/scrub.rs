@@ -163,3 +163,6 @@ fn hex_byte(digits: [u8; 2]) -> Option<u8> {
     hex::decode_to_slice(digits, &mut byte).ok()?;
     Some(byte[0])
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,12 +4,16 @@ use std::sync::{Arc, OnceLock};
 
 use model::{AccessRecord, ConnectionId, Credential, Digest, Environment, Failure, Limits};
 use policy::Authority;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::egress::Egress;
+use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::message::{Request, Response, SendError};
 use crate::scrub::Scrubber;
+use crate::send::Send;
+use crate::transport::Owner;
 
 /// What a call brings along.
 #[derive(Debug)]
@@ -35,12 +39,23 @@ pub struct Session {
     pub(crate) egress: Arc<Egress>,
     pub(crate) spec: SessionSpec,
     pub(crate) ledger: Ledger,
+    plugin_gate: Arc<Gate>,
+    connection_gate: Option<Arc<Gate>>,
     scrubber: OnceLock<Scrubber>,
 }
 
+/// Held while a request is under way.
+pub(crate) type Slots = (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
+
 impl Session {
     pub(crate) fn new(egress: Arc<Egress>, spec: SessionSpec) -> Self {
-        Self { egress, spec, ledger: Ledger::default(), scrubber: OnceLock::new() }
+        let now_ms = (egress.clock)();
+        let plugin = (spec.digest, spec.environment.clone());
+        let plugin_gate = egress.plugin_gates.get(plugin, &spec.limits, now_ms);
+        let connection_gate = spec.connection.clone().map(|connection| {
+            egress.connection_gates.get((spec.environment.clone(), connection), &spec.limits, now_ms)
+        });
+        Self { egress, spec, ledger: Ledger::default(), plugin_gate, connection_gate, scrubber: OnceLock::new() }
     }
 
     /// Sends one request, follows its redirects, and gives the answer back without
@@ -49,8 +64,7 @@ impl Session {
     /// # Errors
     /// When it is denied, over a limit, not valid, or not answered.
     pub async fn send(&self, request: Request) -> Result<Response, SendError> {
-        let _ = (&self.egress.clock, &request);
-        Err(SendError::Unreachable("the network is not set up".to_owned()))
+        Send::new(self, &request).run(&request).await
     }
 
     /// Adds the record of an access made elsewhere (files). A denied one counts for
@@ -89,6 +103,58 @@ impl Session {
     pub(crate) fn scrubber(&self) -> &Scrubber {
         self.scrubber.get_or_init(|| Scrubber::new(&self.spec.credential))
     }
+
+    pub(crate) fn owner(&self) -> Owner {
+        let SessionSpec { digest, environment, connection, .. } = &self.spec;
+        Owner { digest: *digest, environment: environment.clone(), connection: connection.clone() }
+    }
+
+    /// Leave of plugin and connection for one request, or how long to wait.
+    pub(crate) fn take_leave(&self) -> Result<(), u64> {
+        let now_ms = (self.egress.clock)();
+        self.plugin_gate.take(&self.spec.limits, now_ms)?;
+        let Some(gate) = &self.connection_gate else { return Ok(()) };
+        gate.take(&self.spec.limits, now_ms).inspect_err(|_| self.plugin_gate.give_back())
+    }
+
+    /// Counts a redirect, which needs no leave.
+    pub(crate) fn charge(&self) {
+        let now_ms = (self.egress.clock)();
+        for gate in std::iter::once(&self.plugin_gate).chain(&self.connection_gate) {
+            gate.charge(&self.spec.limits, now_ms);
+        }
+    }
+
+    /// Waits for a slot of the connection, then for one of the plugin, so that a
+    /// busy connection does not keep the plugin's slots from the others.
+    pub(crate) async fn take_slots(&self) -> Slots {
+        let connection = match &self.connection_gate {
+            Some(gate) => acquire(gate.slots(&self.spec.limits)).await,
+            None => None,
+        };
+        (connection, acquire(self.plugin_gate.slots(&self.spec.limits)).await)
+    }
+
+    /// The remote asked to wait: the connection does, or the plugin if it has none.
+    pub(crate) fn close_until(&self, at_ms: u64) {
+        self.connection_gate.as_ref().unwrap_or(&self.plugin_gate).close_until(at_ms);
+    }
+
+    pub(crate) fn trace(&self, record: &AccessRecord) {
+        let digest = tracing::field::display(self.spec.digest.to_short());
+        let connection = self.spec.connection.as_ref().map(tracing::field::display);
+        let AccessRecord { method, target, path, rule, address, status, error, duration_ms, .. } = record;
+        if record.allowed {
+            tracing::debug!(digest, connection, method, target, path, rule, address, status, error, duration_ms, "allowed");
+        } else {
+            tracing::warn!(digest, connection, method, target, path, rule, address, "denied");
+        }
+    }
+}
+
+/// None only if the semaphore were closed, which never happens.
+async fn acquire(slots: Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    slots.acquire_owned().await.ok()
 }
 
 impl std::fmt::Debug for Session {

@@ -1,0 +1,175 @@
+//! Headers: which ones a connector may set, and which ones it gets to see.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use model::Credential;
+
+use crate::message::SendError;
+use crate::scrub::Scrubber;
+
+/// No API asks for more.
+const REQUEST_HEADERS_MAX: usize = 64;
+/// Names and values together. Most servers refuse more than 8 to 16 KiB.
+const REQUEST_BYTES_MAX: usize = 16 << 10;
+/// Names and values together. Four times what servers usually send at most.
+pub(crate) const RESPONSE_BYTES_MAX: usize = 64 << 10;
+
+/// Those that frame the message, choose the host or belong to the hop: the host's.
+const HOST_OWNED: [&str; 15] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "trailers",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Credentials by another way than the connection would be neither sealed nor scrubbed.
+const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "cookie2"];
+
+/// Those of an answer that concern the hop alone, or are credentials themselves.
+const NOT_SHOWN: [&str; 10] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "set-cookie",
+    "set-cookie2",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether only the host may set it, whatever the credential.
+pub(crate) fn is_host_owned(name: &str) -> bool {
+    HOST_OWNED.contains(&name) || name.starts_with("proxy-")
+}
+
+/// The headers of a connector's request, or which one is refused and why.
+pub(crate) fn parse(headers: &[(String, String)], credential: &Credential) -> Result<HeaderMap, SendError> {
+    if headers.len() > REQUEST_HEADERS_MAX {
+        return invalid(format!("{} headers, and {REQUEST_HEADERS_MAX} are allowed", headers.len()));
+    }
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > REQUEST_BYTES_MAX {
+        return invalid(format!("{bytes} bytes of headers, and {REQUEST_BYTES_MAX} are allowed"));
+    }
+    let mut map = HeaderMap::with_capacity(headers.len() + 2);
+    for (name, value) in headers {
+        let (name, value) = parse_one(name, value, credential)?;
+        map.append(name, value);
+    }
+    Ok(map)
+}
+
+fn parse_one(name: &str, value: &str, credential: &Credential) -> Result<(HeaderName, HeaderValue), SendError> {
+    let Ok(parsed) = name.parse::<HeaderName>() else {
+        return invalid(format!("header {:?} is not a header name", name.chars().take(80).collect::<String>()));
+    };
+    if is_host_owned(parsed.as_str()) {
+        return invalid(format!("header {parsed} belongs to the host; leave it out"));
+    }
+    let placed = matches!(credential, Credential::Header { name, .. } if name.as_str() == parsed.as_str());
+    if placed || CREDENTIALS.contains(&parsed.as_str()) {
+        return invalid(format!(
+            "header {parsed} carries credentials, which only the host places, from the connection; leave it out"
+        ));
+    }
+    match HeaderValue::from_str(value) {
+        Ok(value) => Ok((parsed, value)),
+        Err(_) => invalid(format!("the value of header {parsed} has a line break or another control character")),
+    }
+}
+
+fn invalid<T>(reason: String) -> Result<T, SendError> {
+    Err(SendError::Invalid(reason))
+}
+
+/// What remains after the origin has changed: how the answer should look, and what
+/// the body is.
+pub(crate) fn keep_neutral(headers: &mut HeaderMap) {
+    let kept = [http::header::ACCEPT, http::header::CONTENT_TYPE];
+    let neutral = headers.iter().filter(|(name, _)| kept.contains(name));
+    *headers = neutral.map(|(name, value)| (name.clone(), value.clone())).collect();
+}
+
+/// What goes when a redirect drops the body.
+pub(crate) fn drop_content(headers: &mut HeaderMap) {
+    for name in ["content-type", "content-encoding", "content-language", "content-location"] {
+        headers.remove(name);
+    }
+}
+
+/// Whether the head of an answer is larger than any call gets to see.
+pub(crate) fn too_large(headers: &HeaderMap) -> bool {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > RESPONSE_BYTES_MAX
+}
+
+/// The headers of an answer as the connector sees them.
+pub(crate) fn show(headers: &HeaderMap, scrubber: &Scrubber) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .filter(|(name, _)| !NOT_SHOWN.contains(&name.as_str()))
+        .map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            (scrubber.text(name.as_str()).into_owned(), scrubber.text(&value).into_owned())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(name: &str, value: &str, credential: &Credential) -> Option<String> {
+        match parse(&[(name.to_owned(), value.to_owned())], credential) {
+            Ok(_) => None,
+            Err(SendError::Invalid(reason)) => Some(reason),
+            Err(other) => panic!("{name}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_host_owns_what_frames_the_message_and_carries_credentials() {
+        let header =
+            Credential::Header { name: "x-api-key".into(), prefix: String::new(), value: "long-enough".into() };
+        for name in HOST_OWNED.iter().chain(&CREDENTIALS).chain(&["Host", "AUTHORIZATION", "Proxy-Anything", "X-API-Key"])
+        {
+            let reason = refusal(name, "x", &header).expect(name);
+            assert!(reason.contains(&format!("header {} ", name.to_ascii_lowercase())), "{reason}");
+        }
+        for name in ["accept", "content-type", "user-agent", "x-github-api-version", "x-api-key", "idempotency-key"] {
+            assert_eq!(refusal(name, "x", &Credential::None), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_could_break_out_of_a_header_is_refused() {
+        for (name, value) in [
+            ("x-a", "a\r\nhost: evil"),
+            ("x-a", "a\n"),
+            ("x-a", "a\0b"),
+            ("x-a", "\u{7f}"),
+            ("x-a\r\nhost", "a"),
+            ("x a", "a"),
+            ("x:a", "a"),
+            ("", "a"),
+            ("x-\u{e9}", "a"),
+        ] {
+            assert!(refusal(name, value, &Credential::None).is_some(), "{name:?}: {value:?}");
+        }
+        let many: Vec<_> = (0..65).map(|n| (format!("x-{n}"), String::new())).collect();
+        assert!(parse(&many, &Credential::None).is_err());
+        assert!(parse(&many[..64], &Credential::None).is_ok());
+        assert!(parse(&[("x".to_owned(), "a".repeat(REQUEST_BYTES_MAX))], &Credential::None).is_err());
+    }
+}
