@@ -1,0 +1,148 @@
+//! The way to the host: the contract's imports, or natively a stand-in for them.
+//!
+//! Owns the plain types that cross; every other module speaks these and never the
+//! generated ones, so that connectors can be tested without a component around them.
+
+/// A request as it crosses the boundary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Body,
+    pub(crate) timeout_ms: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Body {
+    Empty,
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// An answer as it crosses the boundary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) url: String,
+}
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) use imports::{
+    append_file, call, list_files, read_file, remaining_ms, rename_file, send, write_file, write_log,
+};
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::testing::host::{
+    append_file, call, list_files, read_file, remaining_ms, rename_file, send, write_file, write_log,
+};
+
+#[cfg(target_arch = "wasm32")]
+mod imports {
+    use super::{Answer, Body, Request};
+    use crate::bindings::offers::sluicegate::connector::{context, fetch, files, log};
+    use crate::context::{Call, Connection};
+    use crate::files::{Entry, FileError};
+    use crate::http::SendError;
+    use crate::log::Level;
+
+    pub(crate) fn send(request: Request) -> Result<Answer, SendError> {
+        let request = fetch::Request {
+            method: request.method,
+            url: request.url,
+            headers: request.headers,
+            body: match request.body {
+                Body::Empty => fetch::Body::Empty,
+                Body::Text(text) => fetch::Body::Text(text),
+                Body::Bytes(bytes) => fetch::Body::Bytes(bytes),
+            },
+            timeout_ms: request.timeout_ms,
+        };
+        match fetch::send(&request) {
+            Ok(answer) => {
+                Ok(Answer { status: answer.status, headers: answer.headers, body: answer.body, url: answer.url })
+            }
+            Err(fetch::FetchError::Denied(denial)) => Err(SendError::Denied { rule: denial.rule, fix: denial.fix }),
+            Err(fetch::FetchError::LimitExceeded(limit)) => {
+                Err(SendError::LimitExceeded { which: limit.which, limit: limit.limit })
+            }
+            Err(fetch::FetchError::InvalidRequest(why)) => Err(SendError::Invalid(why)),
+            Err(fetch::FetchError::Unreachable(why)) => Err(SendError::Unreachable(why)),
+        }
+    }
+
+    pub(crate) fn call() -> Call {
+        let call = context::current();
+        Call {
+            flow: call.flow,
+            run: call.run,
+            step: call.step,
+            attempt: call.attempt,
+            idempotency_key: call.idempotency_key,
+            environment: call.environment,
+            connection: call.connection.map(|connection| Connection {
+                label: connection.label,
+                base_url: connection.base_url,
+                scopes: connection.scopes,
+            }),
+        }
+    }
+
+    pub(crate) fn remaining_ms() -> u64 {
+        context::remaining_ms()
+    }
+
+    pub(crate) fn write_log(level: Level, message: &str, fields: &[(String, String)]) {
+        let level = match level {
+            Level::Debug => log::Level::Debug,
+            Level::Info => log::Level::Info,
+            Level::Warn => log::Level::Warn,
+            Level::Error => log::Level::Error,
+        };
+        log::write(level, message, fields);
+    }
+
+    pub(crate) fn list_files(path: &str) -> Result<Vec<Entry>, FileError> {
+        let entries = files::list(path).map_err(to_error)?;
+        Ok(entries
+            .into_iter()
+            .map(|entry| Entry {
+                name: entry.name,
+                folder: matches!(entry.kind, files::Kind::Folder),
+                bytes: entry.bytes,
+                modified_ms: entry.modified_ms,
+            })
+            .collect())
+    }
+
+    pub(crate) fn read_file(path: &str, offset: u64, bytes_max: u32) -> Result<Vec<u8>, FileError> {
+        files::read(path, offset, bytes_max).map_err(to_error)
+    }
+
+    pub(crate) fn write_file(path: &str, content: &[u8]) -> Result<(), FileError> {
+        files::write(path, content).map_err(to_error)
+    }
+
+    pub(crate) fn append_file(path: &str, content: &[u8]) -> Result<(), FileError> {
+        files::append(path, content).map_err(to_error)
+    }
+
+    pub(crate) fn rename_file(from: &str, to: &str) -> Result<(), FileError> {
+        files::rename(from, to).map_err(to_error)
+    }
+
+    fn to_error(error: files::FileError) -> FileError {
+        match error {
+            files::FileError::Denied(denial) => FileError::Denied { rule: denial.rule, fix: denial.fix },
+            files::FileError::NotFound(path) => FileError::NotFound(path),
+            files::FileError::AlreadyExists(path) => FileError::AlreadyExists(path),
+            files::FileError::LimitExceeded(limit) => {
+                FileError::LimitExceeded { which: limit.which, limit: limit.limit }
+            }
+            files::FileError::InvalidPath(why) => FileError::InvalidPath(why),
+            files::FileError::Failed(why) => FileError::Failed(why),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What the macros make of a connector's functions, and the manifest assembled from it.
+//!
+//! Owns dispatch by operation id and the order of a manifest's parts. The facts of
+//! each operation come from its attribute as JSON text, checked when it was expanded;
+//! only the schemas are made at run time, from the types.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::{Delivery, IntoEvents};
+use crate::error::{Error, Result};
+use crate::schema;
+
+/// An input or a configuration without fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// An action, as `#[action]` makes one of a function.
+pub trait Action {
+    /// Its id: the function's name with hyphens.
+    const ID: &'static str;
+    /// Its members in the manifest before the schemas, as JSON text without braces.
+    #[doc(hidden)]
+    const FACTS: &'static str;
+    /// Its sample in the manifest, as JSON text.
+    #[doc(hidden)]
+    const SAMPLE: &'static str;
+    /// Whether it works with an account; None: as the connector does.
+    #[doc(hidden)]
+    const CONNECTION: Option<&'static str>;
+    /// What a flow gives.
+    type Input: DeserializeOwned + JsonSchema;
+    /// What a flow receives.
+    type Output: Serialize + JsonSchema;
+
+    /// Performs it.
+    ///
+    /// # Errors
+    /// Those of the function.
+    fn perform(input: Self::Input) -> Result<Self::Output>;
+}
+
+/// A trigger, as `#[trigger]` makes one of a function.
+pub trait Trigger {
+    /// Its id: the function's name with hyphens.
+    const ID: &'static str;
+    /// Its members in the manifest before the schemas, as JSON text without braces.
+    #[doc(hidden)]
+    const FACTS: &'static str;
+    /// Its sample in the manifest, as JSON text.
+    #[doc(hidden)]
+    const SAMPLE: &'static str;
+    /// What a flow configures.
+    type Config: DeserializeOwned + JsonSchema;
+    /// What it makes of a delivery.
+    type Events: IntoEvents;
+
+    /// Maps a delivery.
+    ///
+    /// # Errors
+    /// Those of the function.
+    fn map(config: Self::Config, delivery: &Delivery) -> Result<Self::Events>;
+}
+
+/// The test of a connection, as `#[check]` makes one of a function.
+pub trait Check {
+    /// Its members in the manifest, as JSON text without braces.
+    #[doc(hidden)]
+    const FACTS: &'static str;
+
+    /// Tests the credential and names the account.
+    ///
+    /// # Errors
+    /// Those of the function.
+    fn test() -> Result<String>;
+}
+
+/// One thing that happened, as it crosses the boundary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Tells events of one delivery apart; None: the position in the list.
+    pub dedupe_key: Option<String>,
+    /// JSON that satisfies the trigger's event schema.
+    pub payload: String,
+}
+
+/// A connector, as `connector!` makes one. What it does not declare, it refuses.
+pub trait Connector {
+    /// The manifest.
+    fn describe() -> String;
+
+    /// Performs an action.
+    ///
+    /// # Errors
+    /// Those of the action; `permanent` for one that does not exist.
+    fn invoke(operation: &str, _input: &str) -> Result<String> {
+        Err(Error::permanent(format!("this connector has no action {operation:?}")))
+    }
+
+    /// Maps a delivery to events.
+    ///
+    /// # Errors
+    /// Those of the trigger; `permanent` for one that does not exist.
+    fn receive(trigger: &str, _config: &str, _delivery: &Delivery) -> Result<Vec<Event>> {
+        Err(Error::permanent(format!("this connector has no trigger {trigger:?}")))
+    }
+
+    /// Tests the connection and names the account.
+    ///
+    /// # Errors
+    /// Those of the check; `permanent` where there is none.
+    fn check() -> Result<String> {
+        Err(Error::permanent("this connector cannot test a connection"))
+    }
+}
+
+/// Performs `A` with a JSON text.
+///
+/// # Errors
+/// `invalid-input` for an input that does not fit, then those of the action.
+pub fn invoke<A: Action>(input: &str) -> Result<String> {
+    to_json(&A::perform(from_flow(input)?)?)
+}
+
+/// Maps a delivery with `T`.
+///
+/// # Errors
+/// `invalid-input` for a configuration that does not fit, then those of the trigger.
+pub fn receive<T: Trigger>(config: &str, delivery: &Delivery) -> Result<Vec<Event>> {
+    let events = T::map(from_flow(config)?, delivery)?.into_events();
+    events.into_iter().map(|(dedupe_key, payload)| Ok(Event { dedupe_key, payload: to_json(&payload)? })).collect()
+}
+
+/// The host has checked the text against the schema, so a misfit here means that a
+/// type and its schema disagree; it is reported where the person can see it all the same.
+fn from_flow<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| Error::invalid_input("", "what the form describes", error))
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::permanent(format!("the result is no JSON: {error}")))
+}
+
+/// What `connector!` gathers for the manifest; each list as JSON texts.
+#[derive(Debug)]
+pub struct Parts {
+    /// Identity: members before the connection, as JSON text without braces.
+    pub facts: &'static str,
+    /// The icon, an SVG document.
+    pub icon: Option<&'static str>,
+    /// Members of `connection` without braces; None for connectors without accounts.
+    pub connection: Option<&'static str>,
+    /// `check` of the connection.
+    pub check: Option<String>,
+    /// The actions.
+    pub actions: Vec<String>,
+    /// The triggers.
+    pub triggers: Vec<String>,
+}
+
+impl Parts {
+    /// The manifest, compact.
+    pub fn to_manifest(&self, version: &str, license: &str) -> String {
+        let mut text = format!(r#"{{"manifest_version":1,"version":"{version}","license":"{license}""#);
+        text.push(',');
+        text.push_str(self.facts);
+        if let Some(icon) = self.icon {
+            text.push_str(&format!(r#","icon":{}"#, serde_json::Value::from(icon)));
+        }
+        if let Some(connection) = self.connection {
+            text.push_str(r#","connection":{"#);
+            text.push_str(connection);
+            if let Some(check) = &self.check {
+                text.push_str(r#","check":"#);
+                text.push_str(check);
+            }
+            text.push('}');
+        }
+        for (name, items) in [("actions", &self.actions), ("triggers", &self.triggers)] {
+            text.push_str(&format!(r#","{name}":[{}]"#, items.join(",")));
+        }
+        text.push('}');
+        text
+    }
+}
+
+/// An action of the manifest. `connected`: whether the connector has accounts.
+pub fn describe_action<A: Action>(connected: bool) -> String {
+    let need = A::CONNECTION.unwrap_or(if connected { "required" } else { "none" });
+    format!(
+        r#"{{"id":"{}",{},"connection":"{need}","input":{},"output":{},"sample":{}}}"#,
+        A::ID,
+        A::FACTS,
+        schema::taken::<A::Input>(),
+        schema::given::<A::Output>(),
+        A::SAMPLE
+    )
+}
+
+/// A trigger of the manifest.
+pub fn describe_trigger<T: Trigger>() -> String {
+    format!(
+        r#"{{"id":"{}",{},"config":{},"event":{},"sample":{}}}"#,
+        T::ID,
+        T::FACTS,
+        schema::taken::<T::Config>(),
+        schema::given::<<T::Events as IntoEvents>::Payload>(),
+        T::SAMPLE
+    )
+}
+
+/// The check of the manifest.
+pub fn describe_check<C: Check>() -> String {
+    format!("{{{}}}", C::FACTS)
+}

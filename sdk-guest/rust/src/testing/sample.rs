@@ -1,0 +1,191 @@
+//! Runs `samples/*.json`.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::stage::{Exchange, Stage};
+use crate::delivery::Delivery;
+use crate::error::{Error, Result};
+use crate::operation::Connector;
+
+/// One file, as `sdk-guest/SAMPLES.md` describes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sample {
+    trigger: Option<String>,
+    #[serde(default)]
+    check: bool,
+    base_url: Option<String>,
+    input: Option<Value>,
+    #[serde(default)]
+    exchanges: VecDeque<Exchange>,
+    #[serde(default)]
+    files: BTreeMap<String, String>,
+    #[serde(default)]
+    files_after: BTreeMap<String, Option<String>>,
+    #[serde(default)]
+    config: Option<Value>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    query: String,
+    #[serde(default)]
+    body: Value,
+    output: Option<Value>,
+    events: Option<Value>,
+    account: Option<String>,
+    error: Option<Value>,
+}
+
+/// Every problem of every file in the folder, each with its file's name.
+pub(super) fn run_folder<C: Connector>(folder: &Path) -> Vec<String> {
+    let manifest: Value = match serde_json::from_str(&C::describe()) {
+        Ok(manifest) => manifest,
+        Err(error) => return vec![format!("the manifest is no JSON: {error}")],
+    };
+    let mut problems = Vec::new();
+    let mut seen = BTreeSet::new();
+    for path in files_in(folder, &mut problems) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let operation = name.split('.').next().unwrap_or_default();
+        match read(&path) {
+            Ok(sample) => {
+                seen.insert((operation.to_owned(), sample.error.is_some()));
+                problems.extend(
+                    run::<C>(operation, sample, &manifest).into_iter().map(|problem| format!("{name}: {problem}")),
+                );
+            }
+            Err(problem) => problems.push(format!("{name}: {problem}")),
+        }
+    }
+    problems.extend(missing(&manifest, &seen));
+    problems
+}
+
+fn files_in(folder: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
+    match fs::read_dir(folder) {
+        Ok(entries) => {
+            let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+            paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+            paths.sort();
+            paths
+        }
+        Err(error) => {
+            problems.push(format!("{}: {error}", folder.display()));
+            Vec::new()
+        }
+    }
+}
+
+fn read(path: &Path) -> std::result::Result<Sample, String> {
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
+/// Each action wants one sample that succeeds and one that fails.
+fn missing(manifest: &Value, seen: &BTreeSet<(String, bool)>) -> Vec<String> {
+    let ids = manifest["actions"].as_array().into_iter().flatten().filter_map(|action| action["id"].as_str());
+    ids.flat_map(|id| [(id, false), (id, true)])
+        .filter(|(id, fails)| !seen.contains(&((*id).to_owned(), *fails)))
+        .map(|(id, fails)| format!("{id}: no sample that {}", if fails { "fails" } else { "succeeds" }))
+        .collect()
+}
+
+fn run<C: Connector>(operation: &str, mut sample: Sample, manifest: &Value) -> Vec<String> {
+    let listed = find(
+        manifest,
+        if sample.trigger.is_some() { "triggers" } else { "actions" },
+        sample.trigger.as_deref().unwrap_or(operation),
+    );
+    let default_url = manifest["connection"]["base_url"]["default"].as_str().map(str::to_owned);
+    let mut stage = Stage::new();
+    stage.base_url = sample.base_url.take().or(default_url);
+    stage.exchanges = std::mem::take(&mut sample.exchanges);
+    stage.files = std::mem::take(&mut sample.files).into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+    let (outcome, stage) = stage.run(|| perform::<C>(operation, &sample, listed));
+    let mut problems = compare(&sample, listed, outcome);
+    problems.extend(stage.wrong.iter().cloned());
+    if !stage.exchanges.is_empty() {
+        problems.push(format!("{} expected requests were not made", stage.exchanges.len()));
+    }
+    for (path, wanted) in &sample.files_after {
+        let found = stage.content(path).map(|content| String::from_utf8_lossy(content).into_owned());
+        if found != *wanted {
+            problems.push(format!("expected {path} to hold {wanted:?}, got {found:?}"));
+        }
+    }
+    problems
+}
+
+fn find<'a>(manifest: &'a Value, list: &str, id: &str) -> &'a Value {
+    let found = manifest[list].as_array().into_iter().flatten().find(|operation| operation["id"] == id);
+    found.unwrap_or(&Value::Null)
+}
+
+fn perform<C: Connector>(operation: &str, sample: &Sample, listed: &Value) -> Result<Value> {
+    if sample.check {
+        return C::check().map(Value::String);
+    }
+    let Some(trigger) = &sample.trigger else {
+        let input = sample.input.as_ref().unwrap_or(&listed["sample"]["input"]);
+        return Ok(parsed(&C::invoke(operation, &input.to_string())?));
+    };
+    let config = sample.config.clone().unwrap_or_else(|| json!({}));
+    let body = match &sample.body {
+        Value::String(text) => text.clone().into_bytes(),
+        json => json.to_string().into_bytes(),
+    };
+    let headers = sample.headers.clone().into_iter().collect();
+    let delivery = Delivery { headers, query: sample.query.clone(), body };
+    let events = C::receive(trigger, &config.to_string(), &delivery)?;
+    Ok(events.iter().map(|event| parsed(&event.payload)).collect())
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+fn compare(sample: &Sample, listed: &Value, outcome: Result<Value>) -> Vec<String> {
+    let account = sample.account.clone().map(Value::String);
+    let wanted = sample.output.clone().or(sample.events.clone()).or(account);
+    match (outcome, &sample.error) {
+        (Ok(got), None) => {
+            let wanted = wanted.unwrap_or_else(|| listed["sample"]["output"].clone());
+            (got != wanted).then(|| format!("expected {wanted}, got {got}")).into_iter().collect()
+        }
+        (Ok(got), Some(error)) => vec![format!("expected the error {error}, got {got}")],
+        (Err(error), None) => vec![format!("failed: {error}")],
+        (Err(error), Some(wanted)) => {
+            let got = to_json(&error);
+            let differs = wanted.as_object().into_iter().flatten().any(|(name, value)| got.get(name) != Some(value));
+            differs.then(|| format!("expected the error {wanted}, got {got}")).into_iter().collect()
+        }
+    }
+}
+
+/// As run records write a failure.
+fn to_json(error: &Error) -> Value {
+    let mut json = match error {
+        Error::AuthExpired | Error::AuthRevoked => json!({}),
+        Error::MissingScopes(scopes) => json!({ "scopes": scopes }),
+        Error::RateLimited(wait_ms) => json!({ "retry_after_ms": wait_ms }),
+        Error::Transient(message) | Error::NotFound(message) | Error::Conflict(message) | Error::Permanent(message) => {
+            json!({ "message": message })
+        }
+        Error::InvalidInput(fields) => {
+            let fields: Vec<Value> = fields
+                .iter()
+                .map(|field| json!({ "path": field.path, "expected": field.expected, "got": field.got }))
+                .collect();
+            json!({ "fields": fields })
+        }
+        Error::Remote { status, message } => json!({ "status": status, "message": message }),
+        Error::Other { code, details } => json!({ "code": code, "details": details }),
+    };
+    json["kind"] = error.kind().into();
+    json
+}
