@@ -1,6 +1,6 @@
 //! Who asks: the approval of a plugin, the facts of a connection, the operation.
 
-use model::{Action, Check, ConnectionId, Digest, Environment, FileAccess, Need, OperationId, PluginId};
+use model::{Action, Check, ConnectionId, Digest, Environment, FileAccess, Need, PluginId};
 use model::{Reach, Scope, ScopeAsked, Target, Team, Trigger};
 use serde::{Deserialize, Serialize};
 
@@ -62,14 +62,6 @@ impl<'a> Subject<'a> {
             Self::Action(action) => action.id.as_str(),
             Self::Check(_) => "check",
             Self::Trigger(trigger) => trigger.id.as_str(),
-        }
-    }
-
-    pub(crate) fn id(&self) -> Option<&'a OperationId> {
-        match self {
-            Self::Action(action) => Some(&action.id),
-            Self::Check(_) => None,
-            Self::Trigger(trigger) => Some(&trigger.id),
         }
     }
 

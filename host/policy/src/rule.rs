@@ -4,6 +4,7 @@
 //! grant names hosts; only a ceiling may say "every host" or "every port".
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
@@ -31,11 +32,14 @@ pub enum RuleError {
     Folder(String),
 }
 
+/// A destination, unless it is a range of addresses that would be read as a path.
 fn parse_destination(text: &str) -> Result<Destination, RuleError> {
     let destination: Destination = text.parse()?;
     let path = destination.path.to_string();
-    let prefix = path.strip_prefix('/').and_then(|digits| digits.parse::<u8>().ok());
-    if matches!(destination.host, HostPattern::Exact(Host::Address(_))) && prefix.is_some_and(|bits| bits <= 128) {
+    let is_address = matches!(destination.host, HostPattern::Exact(Host::Address(IpAddr::V4(_))));
+    let looks_like_prefix = path[1..].parse::<u8>().is_ok_and(|bits| bits <= 32);
+    let has_port = text.matches(':').count() > 1;
+    if is_address && looks_like_prefix && !has_port {
         return Err(RuleError::Range(text.to_owned(), path));
     }
     Ok(destination)
@@ -214,5 +218,54 @@ impl FromStr for FolderPath {
 impl fmt::Display for FolderPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: FromStr + fmt::Display>(text: &str, wanted: Option<&str>) {
+        let printed = text.parse::<T>().ok().map(|rule| rule.to_string());
+        assert_eq!(printed.as_deref(), wanted, "{text}");
+    }
+
+    #[test]
+    fn a_grant_names_hosts_and_ports() {
+        check::<GrantRule>("GET https://A.example.com", Some("GET https://a.example.com/**"));
+        check::<GrantRule>("GET https://*.example.com", Some("GET https://*.example.com/**"));
+        check::<GrantRule>("GET https://*", None);
+        check::<GrantRule>("GET https://a.com:*", None);
+        check::<GrantRule>("GET http://10.0.0.0/8", None);
+        check::<GrantRule>("GET http://10.0.0.1:80/8", Some("GET http://10.0.0.1/8"));
+    }
+
+    #[test]
+    fn a_ceiling_may_say_every_host_and_every_port() {
+        check::<CeilingRule>("* https://*", Some("* https://*/**"));
+        check::<CeilingRule>("* https://*:*", Some("* https://*:*/**"));
+        check::<CeilingRule>("GET http://[::1]:*/x", Some("GET http://[::1]:*/x"));
+        check::<CeilingRule>("* http://10.0.0.0/8", None);
+        let rule: CeilingRule = "* https://*.example.com:*".parse().expect("good");
+        for (url, wanted) in [
+            ("https://a.example.com:8443/", true),
+            ("https://example.com:8443/", false),
+            ("http://a.example.com/", false),
+        ] {
+            assert_eq!(rule.matches(&Target::parse("GET", url).expect(url)), wanted, "{url}");
+        }
+        assert!(rule.covers(&"GET https://b.example.com:99/x".parse().expect("good")));
+    }
+
+    #[test]
+    fn folders_are_contained_by_whole_components() {
+        check::<FolderPath>("/srv//a/", Some("/srv/a"));
+        for bad in ["", "/", "srv", "/srv/../etc", "/srv/./a", "//"] {
+            check::<FolderPath>(bad, None);
+        }
+        let root: FolderPath = "/srv/a".parse().expect("good");
+        for (inner, wanted) in [("/srv/a", true), ("/srv/a/b", true), ("/srv/ab", false), ("/srv", false)] {
+            assert_eq!(root.contains(&inner.parse().expect(inner)), wanted, "{inner}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::class;
 use crate::rule::as_text;
 
 /// A text that does not name an address as documents do.
@@ -39,6 +40,11 @@ impl NamedAddress {
     pub fn socket(&self) -> SocketAddr {
         self.0
     }
+
+    /// Whether it names this address and port.
+    pub fn names(&self, address: SocketAddr) -> bool {
+        (self.0.ip(), self.0.port()) == (address.ip(), address.port())
+    }
 }
 
 impl FromStr for NamedAddress {
@@ -49,6 +55,12 @@ impl FromStr for NamedAddress {
             text.parse().map_err(|_| refuse(text, "is not written address:port, as in \"127.0.0.1:9100\""))?;
         if socket.port() == 0 {
             return Err(refuse(text, "has the port 0"));
+        }
+        if class::is_unnameable(socket.ip()) {
+            return Err(refuse(text, "hides another address or is none to dial; name the plain address"));
+        }
+        if class::special(socket.ip()).is_none() {
+            return Err(refuse(text, "is public, which needs no naming; remove it"));
         }
         Ok(Self(socket))
     }
@@ -97,6 +109,9 @@ impl FromStr for AddressRule {
         }
         if range != range.trunc() {
             return Err(refuse(text, "is a range with bits set after its prefix"));
+        }
+        if range.prefix_len() == range.max_prefix_len() && class::is_unnameable(range.addr()) {
+            return Err(refuse(text, "hides another address or is none to dial; name the plain address"));
         }
         Ok(Self { range, port })
     }

@@ -1,0 +1,156 @@
+//! Whether documents fit each other: a manifest and a grant, a grant and the ceiling.
+//!
+//! Nothing here decides: an uncovered destination is denied when it is used, and
+//! these are the warnings beforehand.
+
+use model::{Destination, FileAccess, Limits, Manifest, Problem, Reach, nearest, parse_base_url};
+
+use crate::approval::Subject;
+use crate::capability::limit;
+use crate::ceiling::Ceiling;
+use crate::grant::{FolderAccess, Grant, OperationKey};
+use crate::print::{key, quoted};
+use crate::rule::GrantRule;
+
+/// What the manifest asks for and the grant does not give, and what the grant names
+/// that the manifest does not have. Empty: they fit.
+pub fn uncovered(manifest: &Manifest, grant: &Grant) -> Vec<Problem> {
+    if grant.plugin != manifest.id {
+        let what = format!("the grant is for {}, the component calls itself {}", grant.plugin, manifest.id);
+        return vec![Problem::new("other-plugin", what)];
+    }
+    let mut problems = Vec::new();
+    for subject in subjects(manifest) {
+        problems.extend(of_operation(manifest, grant, subject));
+    }
+    problems.extend(unknown_operations(manifest, grant));
+    problems.extend(of_limits(manifest, grant));
+    problems
+}
+
+fn subjects(manifest: &Manifest) -> Vec<Subject<'_>> {
+    let check = manifest.connection.iter().filter_map(|spec| spec.check.as_ref()).map(Subject::Check);
+    let actions = manifest.actions.iter().map(Subject::Action);
+    actions.chain(manifest.triggers.iter().map(Subject::Trigger)).chain(check).collect()
+}
+
+fn of_operation(manifest: &Manifest, grant: &Grant, subject: Subject<'_>) -> Vec<Problem> {
+    let name = subject.name();
+    let table = format!("[operations.{}]", key(name));
+    if grant.said_of(name).next().is_none() {
+        let what = format!("{}/{name} is not named: it will be denied", manifest.id);
+        return vec![Problem::new("operation-not-granted", what).fix(format!("add to the grant: {table}"))];
+    }
+    let rules: Vec<&GrantRule> = grant.said_of(name).flat_map(|(_, said)| &said.destinations).collect();
+    let mut problems = Vec::new();
+    for reach in subject.reaches().iter().filter(|reach| !is_covered(reach, manifest, &rules)) {
+        let what = format!("{}/{name} asks for {reach}, which the grant does not give in full", manifest.id);
+        problems.push(Problem::new("destination-not-granted", what).fix(format!("add a destination under {table}")));
+    }
+    for scope in subject.scopes().iter().filter(|scope| !grant.scopes.contains(&scope.name)) {
+        let what = format!("{}/{name} needs the scope {}: it will be denied", manifest.id, scope.name);
+        let fix = format!("add to scopes: {},", quoted(scope.name.as_str()));
+        problems.push(Problem::new("scope-not-granted", what).cause(scope.why.clone()).fix(fix));
+    }
+    problems.extend(of_files(manifest, grant, subject));
+    problems
+}
+
+fn of_files(manifest: &Manifest, grant: &Grant, subject: Subject<'_>) -> Option<Problem> {
+    let wanted = match subject.files() {
+        FileAccess::None => return None,
+        FileAccess::Read => FolderAccess::Read,
+        FileAccess::Write => FolderAccess::Write,
+    };
+    if grant.folders.values().any(|folder| folder.access >= wanted) {
+        return None;
+    }
+    let what = format!("{}/{} needs a folder to {wanted} and the grant opens none", manifest.id, subject.name());
+    let fix = format!("add to the grant:\n[folders.NAME]\npath = \"/srv/sluicegate/NAME\"\naccess = \"{wanted}\"");
+    Some(Problem::new("folder-not-granted", what).fix(fix))
+}
+
+/// Fixed places must be covered; of open ones the grant must name some place.
+fn is_covered(reach: &Reach, manifest: &Manifest, rules: &[&GrantRule]) -> bool {
+    let default = manifest.connection.as_ref().and_then(|spec| spec.base_url.as_ref()?.default.as_deref());
+    let base = default.and_then(|text| parse_base_url(text).ok());
+    let by_rule = |wanted: &Destination| rules.iter().any(|rule| rule.destination().covers(wanted));
+    let some_place = rules.iter().any(|rule| rule.is_concrete());
+    match reach {
+        Reach::Fixed(destination) if destination.host == model::HostPattern::Any => some_place,
+        Reach::Fixed(destination) => by_rule(destination),
+        Reach::BaseUrl { .. } => match reach.resolve(base.as_ref()) {
+            Some(destination) => by_rule(&destination),
+            None => some_place,
+        },
+        Reach::Any { .. } => some_place,
+    }
+}
+
+fn unknown_operations(manifest: &Manifest, grant: &Grant) -> Vec<Problem> {
+    let known: Vec<&str> = subjects(manifest).iter().map(Subject::name).collect();
+    let named = grant.operations.keys().filter_map(|name| match name {
+        OperationKey::Every => None,
+        OperationKey::One(id) => Some(id.as_str()),
+    });
+    let unknown = named.filter(|name| !known.contains(name));
+    let problem = |name: &str| {
+        let what = format!("the grant names the operation {name}, which {} does not have", manifest.id);
+        let fix = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("it has: {}", known.join(", ")),
+        };
+        Problem::new("unknown-operation", what).fix(fix)
+    };
+    unknown.map(problem).collect()
+}
+
+fn of_limits(manifest: &Manifest, grant: &Grant) -> Vec<Problem> {
+    let given = Limits::default().replaced_by(&grant.limits);
+    let short = manifest.limits.entries().into_iter().filter_map(|(name, asked)| {
+        let given = limit(&given, name).filter(|given| *given < asked)?;
+        let what = format!("{} asks for {name} = {asked}, it gets {given}", manifest.id);
+        Some(Problem::new("limit-not-granted", what).fix(format!("add to the grant:\n[limits]\n{name} = {asked}")))
+    });
+    short.collect()
+}
+
+/// What the grant gives and the ceiling does not allow, so that it has no effect.
+/// Empty: every line counts.
+pub fn beyond(ceiling: &Ceiling, grant: &Grant) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, said) in &grant.operations {
+        problems.extend(said.destinations.iter().filter_map(|rule| beyond_rule(ceiling, name, rule)));
+    }
+    for address in &grant.addresses {
+        if !ceiling.document().addresses.iter().any(|rule| rule.names(address.socket())) {
+            let fix = format!("in {}, add to addresses:\n    \"{address}\",", ceiling.name());
+            problems.push(Problem::new("beyond-ceiling", format!("the ceiling does not name {address}")).fix(fix));
+        }
+    }
+    for folder in grant.folders.values().filter(|folder| ceiling.folder_root(&folder.path).is_none()) {
+        let fix = format!("in {}, add to folders:\n    {},", ceiling.name(), quoted(&folder.path.to_string()));
+        problems.push(
+            Problem::new("beyond-ceiling", format!("no folder of the ceiling contains {}", folder.path)).fix(fix),
+        );
+    }
+    let most = ceiling.limits().entries();
+    for (name, given) in grant.limits.entries() {
+        if let Some((_, most)) = most.iter().find(|(capped, most)| *capped == name && *most < given) {
+            let what = format!("{name} = {given} is more than the ceiling's {most}, which will hold");
+            problems.push(Problem::new("beyond-ceiling", what));
+        }
+    }
+    problems
+}
+
+fn beyond_rule(ceiling: &Ceiling, operation: &OperationKey, rule: &GrantRule) -> Option<Problem> {
+    let wanted = rule.destination();
+    let what = |why: &str| Problem::new("beyond-ceiling", format!("{operation}: {rule} {why}"));
+    if let Some(denied) = ceiling.document().denied.iter().find(|denied| denied.covers(wanted)) {
+        return Some(what("has no effect").cause(format!("ceiling: denied {denied}")));
+    }
+    let covered = ceiling.document().allowed.iter().any(|allowed| allowed.covers(wanted));
+    let fix = format!("in {}, add to allowed:\n    {},", ceiling.name(), quoted(&rule.to_string()));
+    (!covered).then(|| what("is not allowed in full by the ceiling").fix(fix))
+}
