@@ -1,0 +1,339 @@
+//! Accepting: verify, name, keep durably, and only then acknowledge.
+//!
+//! No connector runs before the acknowledgement. A delivery that was seen before
+//! is told which run it became; both facts are decided in one atomic batch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flow::{Entry, Event, Trigger};
+use model::{Environment, FlowId, Problem, RunId, Webhook};
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use store::{Batch, CommitError};
+
+use crate::clock::new_run_id;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::flows::Published;
+use crate::records::{DeliveryRecord, Origin, RunRecord, RunStatus, SEEN, SeenRecord};
+use crate::run::{RawDelivery, Run};
+use crate::verify::{Incoming, Refusal, delivery_key, verify};
+
+/// What became of a delivery.
+#[derive(Debug, Clone)]
+pub enum Accepted {
+    /// Kept; the run will happen.
+    Queued {
+        /// Its name.
+        run: RunId,
+    },
+    /// Seen before; nothing was added.
+    Duplicate {
+        /// The run it became then.
+        run: RunId,
+    },
+    /// Kept, run, and over: synchronous mode.
+    Completed(RunResult),
+}
+
+/// How a run ended, for whoever waited for it.
+#[derive(Debug, Clone)]
+pub struct RunResult {
+    /// Its name.
+    pub run: RunId,
+    /// How it ended.
+    pub status: RunStatus,
+    /// The flow's output; null when it has none.
+    pub output: Arc<Value>,
+    /// Why it gave up.
+    pub problem: Option<Problem>,
+}
+
+/// A verified delivery, not kept yet.
+struct Admitted {
+    run: Run,
+    /// Names the delivery among the flow's.
+    key: String,
+    /// The event, when no connector has to read it.
+    event: Option<Arc<Value>>,
+}
+
+/// A delivery that is repeated within 3 days finds its run; remotes give up
+/// redelivering sooner (GitHub and Stripe: 3 days).
+const SEEN_WINDOW_MS: u64 = 3 * 24 * 3_600_000;
+
+impl Engine {
+    /// Accepts a webhook delivery.
+    ///
+    /// # Errors
+    /// Unknown flow, wrong signature, malformed body, full queue or disk: nothing
+    /// was kept then.
+    pub async fn accept(
+        &self,
+        environment: &Environment,
+        flow: &FlowId,
+        incoming: Incoming,
+    ) -> Result<Accepted, EngineError> {
+        self.check_open()?;
+        let published = self.published(environment, flow)?;
+        let admitted = self.admit(&published, &incoming)?;
+        match published.plan().respond() {
+            None => self.accept_queued(admitted).await,
+            Some(respond) => self.accept_waiting(admitted, Duration::from_millis(respond.within_ms)).await,
+        }
+    }
+
+    /// Starts a flow by hand.
+    ///
+    /// # Errors
+    /// Unknown flow, a flow with another trigger, or input that its schema refuses.
+    pub async fn start(
+        &self,
+        environment: &Environment,
+        flow: &FlowId,
+        input: Value,
+        by: &str,
+    ) -> Result<RunId, EngineError> {
+        self.check_open()?;
+        let published = self.published(environment, flow)?;
+        if !matches!(published.plan().trigger(), Trigger::Manual { .. }) {
+            return Err(EngineError::Refused(
+                Problem::new("not-manual", format!("flow {flow} is started by deliveries, not by hand"))
+                    .fix(format!("send a delivery to /hooks/{environment}/{flow}, or replay one of its runs")),
+            ));
+        }
+        check_event(&published, &input)?;
+        let origin = Origin::Manual { by: by.to_owned() };
+        self.start_with(published, Arc::new(input), origin).await
+    }
+
+    /// Starts a run with an event that is known to fit.
+    pub(crate) async fn start_with(
+        &self,
+        flow: Arc<Published>,
+        event: Arc<Value>,
+        origin: Origin,
+    ) -> Result<RunId, EngineError> {
+        let mut run = self.new_run(&flow, origin, RunStatus::Running);
+        let mut batch = Batch::new();
+        run.put_accepted(&mut batch)?;
+        self.put_started(&mut run, &mut batch, event)?;
+        let (id, bytes) = (run.id().clone(), batch.bytes());
+        self.0.store.commit(batch).await?;
+        self.0.queue.push(run, bytes);
+        Ok(id)
+    }
+
+    /// What a delivery would become.
+    fn admit(&self, published: &Arc<Published>, incoming: &Incoming) -> Result<Admitted, EngineError> {
+        let (webhook, connection) = match published.plan().trigger() {
+            Trigger::Connector { webhook, connection, .. } | Trigger::Webhook { webhook, connection, .. } => {
+                (webhook, connection)
+            }
+            Trigger::Manual { .. } => {
+                return Err(EngineError::Refused(Problem::new(
+                    "not-a-webhook",
+                    "this flow is started by hand, not by deliveries",
+                )));
+            }
+        };
+        let connection = self.live_connection(&published.environment, connection).map_err(|_| no_secret())?;
+        let secret = connection.secrets.webhook_secret.as_ref().ok_or_else(no_secret)?;
+        verify(&webhook.verification, secret.expose_secret(), incoming, self.now_ms())
+            .map_err(|refusal| forged(&refusal))?;
+        let event = match published.plan().trigger() {
+            Trigger::Webhook { .. } => Some(parse_event(published, incoming)?),
+            Trigger::Connector { .. } | Trigger::Manual { .. } => None,
+        };
+        let key = key_of(webhook, incoming, event.as_ref());
+        let origin = Origin::Webhook { delivery_key: key.clone(), index: 0 };
+        let status = if event.is_some() { RunStatus::Running } else { RunStatus::Received };
+        let mut run = self.new_run(published, origin, status);
+        if event.is_none() {
+            run.delivery = Some(raw(webhook, incoming));
+        }
+        Ok(Admitted { run, key, event: event.map(Arc::new) })
+    }
+
+    async fn accept_queued(&self, admitted: Admitted) -> Result<Accepted, EngineError> {
+        let Admitted { mut run, key, event } = admitted;
+        if self.0.queue.is_full() {
+            return Err(EngineError::Busy {
+                problem: Problem::new("queue-full", "too many runs are waiting; this delivery was not accepted")
+                    .cause("events arrive faster than the flow's services take them")
+                    .fix("send it again after the time in Retry-After"),
+                retry_after_ms: 2_000,
+            });
+        }
+        let mut batch = Batch::new();
+        self.put_seen(&run, &key, &mut batch)?;
+        run.put_accepted(&mut batch)?;
+        if let Some(event) = event {
+            self.put_started(&mut run, &mut batch, event)?;
+        }
+        let (id, bytes) = (run.id().clone(), batch.bytes());
+        match self.0.store.commit(batch).await {
+            Ok(_) => {
+                self.0.queue.push(run, bytes);
+                Ok(Accepted::Queued { run: id })
+            }
+            Err(error) => self.seen(error),
+        }
+    }
+
+    /// Synchronous mode: the first effect's intent is durable with the acceptance,
+    /// hence a worker's place is taken first. When time is up the run goes on.
+    async fn accept_waiting(&self, admitted: Admitted, within: Duration) -> Result<Accepted, EngineError> {
+        let permit = match tokio::time::timeout(within, self.0.workers.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_)) | Err(_) => return self.accept_queued(admitted).await,
+        };
+        let Admitted { mut run, key, event } = admitted;
+        let id = run.id().clone();
+        let mut batch = Batch::new();
+        self.put_seen(&run, &key, &mut batch)?;
+        run.put_accepted(&mut batch)?;
+        let begun = match event {
+            None => None,
+            Some(trigger) => {
+                let event = Event::Started { trigger, run: run.facts() };
+                Some(self.put_step(&mut run, &mut batch, event, None, false)?)
+            }
+        };
+        if let Err(error) = self.0.store.commit(batch).await {
+            return self.seen(error);
+        }
+        let engine = self.clone();
+        let running = tokio::spawn(async move {
+            let result = engine.go_on(run, begun).await;
+            drop(permit);
+            result
+        });
+        match tokio::time::timeout(within, running).await {
+            Ok(Ok(Some(result))) => Ok(Accepted::Completed(result)),
+            Ok(_) | Err(_) => Ok(Accepted::Queued { run: id }),
+        }
+    }
+
+    /// Sorts a refused commit: seen before, or a fault.
+    fn seen(&self, error: CommitError) -> Result<Accepted, EngineError> {
+        let CommitError::Conflict { key } = &error else { return Err(error.into()) };
+        let found = self.0.store.get(key)?;
+        let found = found.and_then(|row| serde_json::from_slice::<SeenRecord>(&row).ok());
+        found.map(|seen| Accepted::Duplicate { run: seen.run }).ok_or_else(|| error.into())
+    }
+
+    /// Names the delivery, in the time's bucket; the bucket before counts too.
+    fn put_seen(&self, run: &Run, key: &str, batch: &mut Batch) -> Result<(), EngineError> {
+        let hash = Sha256::digest(key);
+        let bucket = self.now_ms() / SEEN_WINDOW_MS;
+        let record = &run.record;
+        let (environment, flow) = (record.environment.as_str().as_bytes(), record.flow.as_str().as_bytes());
+        let (now, before) = (bucket.to_be_bytes(), bucket.saturating_sub(1).to_be_bytes());
+        SEEN.expect_absent(batch, &[&before, environment, flow, &hash[..16]]);
+        SEEN.expect_absent(batch, &[&now, environment, flow, &hash[..16]]);
+        SEEN.put(batch, &[&now, environment, flow, &hash[..16]], &SeenRecord { run: run.id().clone() })?;
+        Ok(())
+    }
+
+    /// Forgets deliveries that are too old to be repeated, bucket by bucket.
+    pub(crate) async fn forget_seen(&self) -> Result<(), EngineError> {
+        let keep_from = (self.now_ms() / SEEN_WINDOW_MS).saturating_sub(1).to_be_bytes();
+        loop {
+            let rows = self.0.store.scan(&SEEN.key(&[]), None, crate::flows::PAGE, store::Order::Ascending)?;
+            let keep_from = SEEN.key(&[&keep_from]);
+            let mut batch = Batch::new();
+            rows.iter().filter(|(key, _)| key[..] < keep_from[..]).for_each(|(key, _)| batch.delete(key));
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.0.store.commit(batch).await?;
+        }
+    }
+
+    fn put_started(&self, run: &mut Run, batch: &mut Batch, event: Arc<Value>) -> Result<(), EngineError> {
+        let started = Entry::Started { trigger: event, run: run.facts() };
+        Ok(run.put_line(batch, self.now_ms(), vec![started], None)?)
+    }
+
+    pub(crate) fn new_run(&self, flow: &Arc<Published>, origin: Origin, status: RunStatus) -> Run {
+        let record = RunRecord {
+            id: new_run_id(&self.0.clock),
+            flow: flow.plan().id().clone(),
+            environment: flow.environment.clone(),
+            version: flow.record.version,
+            status,
+            origin,
+            accepted_at_ms: self.now_ms(),
+            finished_at_ms: None,
+        };
+        Run::new(record, flow.clone())
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), EngineError> {
+        if self.0.queue.is_closed() {
+            return Err(EngineError::Unavailable(
+                Problem::new("shutting-down", "the host is shutting down; nothing was accepted")
+                    .fix("send it again in a moment"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn no_secret() -> EngineError {
+    EngineError::Unauthentic(
+        Problem::new(
+            "no-webhook-secret",
+            "the flow's connection has no webhook secret, so no delivery can be verified",
+        )
+        .fix("sluice connection add PLUGIN --id NAME --webhook-secret-file FILE"),
+    )
+}
+
+fn forged(refusal: &Refusal) -> EngineError {
+    EngineError::Unauthentic(
+        Problem::new("signature", format!("the delivery was refused: {refusal}"))
+            .cause("it comes from someone else, or the secret at the sender is not the connection's webhook secret")
+            .fix("enter the same secret on both sides"),
+    )
+}
+
+fn parse_event(published: &Published, incoming: &Incoming) -> Result<Value, EngineError> {
+    let event: Value = serde_json::from_slice(&incoming.body).map_err(|error| {
+        EngineError::invalid(
+            Problem::new("body-not-json", format!("the body is not JSON: {error}"))
+                .fix("send a JSON document in UTF-8"),
+        )
+    })?;
+    check_event(published, &event)?;
+    Ok(event)
+}
+
+fn check_event(published: &Published, event: &Value) -> Result<(), EngineError> {
+    let fields = published.event.as_ref().map(|schema| schema.check(event)).unwrap_or_default();
+    if fields.is_empty() {
+        return Ok(());
+    }
+    let problem = |field: &model::FieldProblem| {
+        Problem::new("event", field.to_string()).field(format!("trigger{}", field.path.replace('/', ".")))
+    };
+    Err(EngineError::Invalid(fields.iter().map(problem).collect()))
+}
+
+fn key_of(webhook: &Webhook, incoming: &Incoming, event: Option<&Value>) -> String {
+    let parsed = match (&webhook.delivery_key, event) {
+        (model::DeliveryKey::Body { .. }, None) => serde_json::from_slice(&incoming.body).ok(),
+        _ => None,
+    };
+    delivery_key(&webhook.delivery_key, incoming, event.or(parsed.as_ref()))
+}
+
+/// What is kept: the headers that the trigger declares, query and body.
+fn raw(webhook: &Webhook, incoming: &Incoming) -> RawDelivery {
+    let declared = |name: &String| webhook.headers.iter().any(|wanted| wanted == name);
+    let headers = incoming.headers.iter().filter(|(name, _)| declared(name)).cloned().collect();
+    RawDelivery { record: DeliveryRecord { headers, query: incoming.query.clone() }, body: incoming.body.clone() }
+}

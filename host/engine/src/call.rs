@@ -1,0 +1,235 @@
+//! One call of a connector: who asks, what it may, what came of it.
+//!
+//! Owns the way from an operation's name to a report: component, connection,
+//! authority, session, sandbox, and the check of what comes back against the
+//! manifest's promise. Whatever is missing is a typed failure, never a panic.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use egress::SessionSpec;
+use model::{AccessRecord, Credential, Environment, Failure, FieldProblem, OperationId, Schema};
+use sandbox::{Answer, Call, CallContext, ContextConnection, Delivery, LogLine, Report, Work};
+use serde_json::Value;
+
+use crate::catalogue::{Installed, LiveConnection};
+use crate::engine::Engine;
+use crate::error::EngineError;
+
+/// What is called.
+pub(crate) enum CallTarget {
+    /// An action with its input.
+    Action { operation: OperationId, input: Arc<Value> },
+    /// A trigger, with a delivery to be read.
+    Receive { trigger: OperationId, config: Arc<Value>, delivery: Delivery },
+    /// The account behind a connection.
+    Check,
+}
+
+impl CallTarget {
+    fn operation(&self) -> Option<&OperationId> {
+        match self {
+            Self::Action { operation, .. } | Self::Receive { trigger: operation, .. } => Some(operation),
+            Self::Check => None,
+        }
+    }
+}
+
+/// For whom, as the connector may know it.
+pub(crate) struct CallFor<'a> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) flow: Option<String>,
+    pub(crate) run: Option<String>,
+    pub(crate) step: Option<String>,
+    pub(crate) attempt: u32,
+    pub(crate) key: String,
+    pub(crate) timeout_ms: Option<u64>,
+}
+
+/// One call, as people look at it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct CallView {
+    /// What it returned, or why it failed.
+    #[serde(serialize_with = "outcome")]
+    pub outcome: Result<Answer, Failure>,
+    /// Every access to the outside, with the rule that decided.
+    pub accesses: Vec<AccessRecord>,
+    /// What it logged.
+    pub log: Vec<LogLine>,
+    /// From start to end.
+    pub duration_us: u64,
+    /// The most memory it held, in bytes.
+    pub memory_bytes: u64,
+}
+
+fn outcome<S: serde::Serializer>(outcome: &Result<Answer, Failure>, to: S) -> Result<S::Ok, S::Error> {
+    use serde::Serialize as _;
+    let document = match outcome {
+        Ok(Answer::Output(output)) => serde_json::json!({ "output": parsed(output) }),
+        Ok(Answer::Events(events)) => {
+            let events: Vec<Value> = events.iter().map(|event| parsed(&event.payload)).collect();
+            serde_json::json!({ "events": events })
+        }
+        Ok(Answer::Account(account)) => serde_json::json!({ "account": account }),
+        Err(failure) => serde_json::json!({ "failure": failure, "problem": failure.to_problem() }),
+    };
+    document.serialize(to)
+}
+
+/// The sandbox gives valid JSON only.
+fn parsed(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+impl Engine {
+    /// Calls an action once, outside any flow: for trying a connector.
+    ///
+    /// # Errors
+    /// When the plugin or the connection does not exist. A call that was made and
+    /// failed is a view with a failure.
+    pub async fn call_action(
+        &self,
+        plugin: &str,
+        operation: &OperationId,
+        environment: &Environment,
+        connection: Option<&model::ConnectionId>,
+        input: Value,
+    ) -> Result<CallView, EngineError> {
+        let installed = self.installed(plugin)?;
+        let connection = connection.map(|id| self.live_connection(environment, id)).transpose()?;
+        let target = CallTarget::Action { operation: operation.clone(), input: Arc::new(input) };
+        self.call_once(target, &installed, environment, connection.as_deref()).await
+    }
+
+    pub(crate) async fn call_once(
+        &self,
+        target: CallTarget,
+        installed: &Arc<Installed>,
+        environment: &Environment,
+        connection: Option<&LiveConnection>,
+    ) -> Result<CallView, EngineError> {
+        let whom = CallFor {
+            environment,
+            flow: None,
+            run: None,
+            step: None,
+            attempt: 1,
+            key: crate::clock::new_run_id(&self.0.clock).to_string(),
+            timeout_ms: None,
+        };
+        let report = self.call(target, installed, connection, whom).await;
+        Ok(CallView {
+            outcome: report.outcome,
+            accesses: report.accesses,
+            log: report.log,
+            duration_us: report.duration_us,
+            memory_bytes: report.memory_bytes,
+        })
+    }
+
+    /// Makes one call. Every failure is in the report.
+    pub(crate) async fn call(
+        &self,
+        target: CallTarget,
+        installed: &Arc<Installed>,
+        connection: Option<&LiveConnection>,
+        whom: CallFor<'_>,
+    ) -> Report {
+        match self.try_call(target, installed, connection, whom).await {
+            Ok(report) => report,
+            Err(failure) => not_made(failure),
+        }
+    }
+
+    async fn try_call(
+        &self,
+        target: CallTarget,
+        installed: &Arc<Installed>,
+        connection: Option<&LiveConnection>,
+        whom: CallFor<'_>,
+    ) -> Result<Report, Failure> {
+        let operation = target.operation().cloned();
+        let authority = self.0.catalogue.authority(whom.environment, installed, operation.as_ref(), connection)?;
+        if let CallTarget::Action { operation, input } = &target {
+            check_input(installed.taken(operation), input)?;
+        }
+        let component = self.component(installed).await.map_err(|problem| Failure::Unavailable { problem })?;
+        let mut limits = authority.limits();
+        limits.wall_ms = limits.wall_ms.min(whom.timeout_ms.unwrap_or(u64::MAX));
+        let base_url = authority.base_url().map(|base| base.url().to_string());
+        let session = self.0.egress.session(SessionSpec {
+            digest: installed.record.digest,
+            connection: connection.map(|connection| connection.record.id.clone()),
+            authority,
+            credential: connection.map_or(Credential::None, |connection| connection.secrets.credential.clone()),
+            limits,
+            deadline: tokio::time::Instant::now() + Duration::from_millis(limits.wall_ms),
+        });
+        let context = CallContext {
+            flow: whom.flow,
+            run: whom.run,
+            step: whom.step,
+            attempt: whom.attempt,
+            idempotency_key: whom.key,
+            environment: whom.environment.to_string(),
+            connection: connection.map(|connection| ContextConnection {
+                label: connection.record.label.clone(),
+                base_url,
+                scopes: connection.record.scopes.iter().map(ToString::to_string).collect(),
+            }),
+        };
+        let mut report = self.0.sandbox.call(&component, Call { work: work(target), context, limits, session }).await;
+        if let (Ok(answer), Some(operation)) = (&report.outcome, &operation)
+            && let Err(failure) = check_answer(installed.given(operation), answer)
+        {
+            report.outcome = Err(failure);
+        }
+        Ok(report)
+    }
+}
+
+/// The report of a call that the host did not even begin.
+pub(crate) fn not_made(failure: Failure) -> Report {
+    Report {
+        outcome: Err(failure),
+        accesses: Vec::new(),
+        log: Vec::new(),
+        sent: false,
+        duration_us: 0,
+        memory_bytes: 0,
+    }
+}
+
+fn work(target: CallTarget) -> Work {
+    match target {
+        CallTarget::Action { operation, input } => Work::Invoke { operation, input: input.to_string() },
+        CallTarget::Receive { trigger, config, delivery } => {
+            Work::Receive { trigger, config: config.to_string(), delivery }
+        }
+        CallTarget::Check => Work::Check,
+    }
+}
+
+fn check_input(schema: Option<&Schema>, input: &Value) -> Result<(), Failure> {
+    match schema.map(|schema| schema.check(input)) {
+        Some(fields) if !fields.is_empty() => Err(Failure::InvalidInput { fields }),
+        _ => Ok(()),
+    }
+}
+
+fn check_answer(schema: Option<&Schema>, answer: &Answer) -> Result<(), Failure> {
+    let Some(schema) = schema else { return Ok(()) };
+    let fields = match answer {
+        Answer::Output(output) => check_json(schema, output),
+        Answer::Events(events) => events.iter().flat_map(|event| check_json(schema, &event.payload)).collect(),
+        Answer::Account(_) => Vec::new(),
+    };
+    if fields.is_empty() { Ok(()) } else { Err(Failure::InvalidOutput { fields }) }
+}
+
+fn check_json(schema: &Schema, json: &str) -> Vec<FieldProblem> {
+    match serde_json::from_str(json) {
+        Ok(value) => schema.check(&value),
+        Err(error) => vec![FieldProblem { path: String::new(), expected: "JSON".to_owned(), got: error.to_string() }],
+    }
+}

@@ -1,0 +1,305 @@
+//! What administrators approved, live in memory: plugins, grants, connections.
+//!
+//! Owns the one answer to "may this call be made, and with what": an `Authority`
+//! per operation and connection, cached until anything here changes. The store is
+//! written first (`plugins`, `connections`); this is what it adds up to.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use model::{ConnectionId, Digest, Environment, Failure, Manifest, OperationId, PluginId, Problem, Schema};
+use policy::{Approval, Authority, Ceiling, ConnectionFacts, Subject};
+use sandbox::Plugin;
+
+use crate::records::{ApprovalRecord, ConnectionRecord, PluginRecord};
+
+/// The connector id of connections that only verify built-in webhook triggers.
+pub const BUILT_IN_WEBHOOK: &str = "webhook";
+
+/// An installed plugin, compiled when it is first called.
+pub(crate) struct Installed {
+    pub(crate) record: PluginRecord,
+    pub(crate) plugin: OnceLock<Plugin>,
+    schemas: HashMap<OperationId, Schemas>,
+}
+
+/// The two schemas of an operation: what goes in (input, config) and what comes
+/// out (output, event).
+struct Schemas {
+    taken: LazySchema,
+    given: LazySchema,
+}
+
+struct LazySchema {
+    document: serde_json::Value,
+    compiled: OnceLock<Option<Schema>>,
+}
+
+impl LazySchema {
+    fn new(document: &serde_json::Value) -> Self {
+        Self { document: document.clone(), compiled: OnceLock::new() }
+    }
+
+    /// Schemas were compiled at install; one that this release refuses checks nothing.
+    fn get(&self) -> Option<&Schema> {
+        self.compiled.get_or_init(|| Schema::compile(&self.document).ok()).as_ref()
+    }
+}
+
+impl Installed {
+    pub(crate) fn new(record: PluginRecord, plugin: Option<Plugin>) -> Self {
+        let schemas = |id: &OperationId, taken, given| {
+            (id.clone(), Schemas { taken: LazySchema::new(taken), given: LazySchema::new(given) })
+        };
+        let manifest = &record.manifest;
+        let actions = manifest.actions.iter().map(|action| schemas(&action.id, &action.input, &action.output));
+        let triggers = manifest.triggers.iter().map(|trigger| schemas(&trigger.id, &trigger.config, &trigger.event));
+        let schemas = actions.chain(triggers).collect();
+        let cell = OnceLock::new();
+        if let Some(plugin) = plugin {
+            // A new cell is empty.
+            let _ = cell.set(plugin);
+        }
+        Self { record, plugin: cell, schemas }
+    }
+
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.record.manifest
+    }
+
+    /// The schema of an action's input or a trigger's config.
+    pub(crate) fn taken(&self, operation: &OperationId) -> Option<&Schema> {
+        self.schemas.get(operation)?.taken.get()
+    }
+
+    /// The schema of an action's output or a trigger's events.
+    pub(crate) fn given(&self, operation: &OperationId) -> Option<&Schema> {
+        self.schemas.get(operation)?.given.get()
+    }
+}
+
+/// A connection with its secrets.
+pub(crate) struct LiveConnection {
+    pub(crate) record: ConnectionRecord,
+    pub(crate) facts: ConnectionFacts,
+    pub(crate) secrets: vault::Secrets,
+}
+
+#[derive(Default)]
+struct Live {
+    plugins: HashMap<Digest, Arc<Installed>>,
+    approvals: HashMap<(Environment, Digest), (ApprovalRecord, Arc<Approval>)>,
+    connections: HashMap<(Environment, ConnectionId), Arc<LiveConnection>>,
+    authorities: HashMap<AuthorityKey, Authority>,
+    /// Counts changes, so that an authority made from what was true before one is
+    /// never cached after it.
+    generation: u64,
+}
+
+type AuthorityKey = (Environment, Digest, Option<OperationId>, Option<ConnectionId>);
+
+/// The live state. Locks are held for look-ups only.
+pub(crate) struct Catalogue {
+    pub(crate) ceiling: Arc<Ceiling>,
+    live: RwLock<Live>,
+}
+
+impl Catalogue {
+    pub(crate) fn new(ceiling: Arc<Ceiling>) -> Self {
+        Self { ceiling, live: RwLock::default() }
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Live) -> T) -> T {
+        look(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Live)) {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut live);
+        live.authorities.clear();
+        live.generation += 1;
+    }
+
+    pub(crate) fn put_plugin(&self, installed: Arc<Installed>) {
+        self.change(|live| {
+            live.plugins.insert(installed.record.digest, installed);
+        });
+    }
+
+    pub(crate) fn put_approval(&self, record: ApprovalRecord) {
+        let approval = Arc::new(record.approval.clone());
+        let key = (approval.environment.clone(), approval.digest);
+        self.change(|live| {
+            live.approvals.insert(key, (record, approval));
+        });
+    }
+
+    pub(crate) fn put_connection(&self, connection: Arc<LiveConnection>) {
+        let key = (connection.record.environment.clone(), connection.record.id.clone());
+        self.change(|live| {
+            live.connections.insert(key, connection);
+        });
+    }
+
+    pub(crate) fn plugin(&self, digest: &Digest) -> Option<Arc<Installed>> {
+        self.read(|live| live.plugins.get(digest).cloned())
+    }
+
+    /// Every installed plugin, by id, then newest first.
+    pub(crate) fn plugins(&self) -> Vec<Arc<Installed>> {
+        let mut plugins: Vec<_> = self.read(|live| live.plugins.values().cloned().collect());
+        plugins.sort_by(|a, b| {
+            let (a, b) = (&a.record, &b.record);
+            (&a.manifest.id, b.installed_at_ms, a.digest).cmp(&(&b.manifest.id, a.installed_at_ms, b.digest))
+        });
+        plugins
+    }
+
+    /// The approvals of one digest, in force or revoked, by environment.
+    pub(crate) fn approvals_of(&self, digest: &Digest) -> Vec<ApprovalRecord> {
+        let mut found: Vec<_> = self.read(|live| {
+            live.approvals
+                .values()
+                .filter(|(record, _)| record.approval.digest == *digest)
+                .map(|(r, _)| r.clone())
+                .collect()
+        });
+        found.sort_by(|a, b| a.approval.environment.cmp(&b.approval.environment));
+        found
+    }
+
+    pub(crate) fn approval(&self, environment: &Environment, digest: &Digest) -> Option<ApprovalRecord> {
+        self.read(|live| live.approvals.get(&(environment.clone(), *digest)).map(|(record, _)| record.clone()))
+    }
+
+    /// The component of this connector that was approved last in the environment,
+    /// and not taken back.
+    pub(crate) fn approved(&self, environment: &Environment, plugin: &PluginId) -> Option<Arc<Installed>> {
+        self.read(|live| {
+            live.approvals
+                .values()
+                .filter(|(record, approval)| record.revoked.is_none() && approval.environment == *environment)
+                .filter_map(|(_, approval)| Some((approval.approved_at_ms, live.plugins.get(&approval.digest)?)))
+                .filter(|(_, installed)| installed.manifest().id == *plugin)
+                .max_by_key(|(at_ms, installed)| (*at_ms, installed.record.digest))
+                .map(|(_, installed)| installed.clone())
+        })
+    }
+
+    pub(crate) fn connection(&self, environment: &Environment, id: &ConnectionId) -> Option<Arc<LiveConnection>> {
+        self.read(|live| live.connections.get(&(environment.clone(), id.clone())).cloned())
+    }
+
+    pub(crate) fn connections(&self) -> Vec<Arc<LiveConnection>> {
+        let mut connections: Vec<_> = self.read(|live| live.connections.values().cloned().collect());
+        connections.sort_by(|a, b| (&a.record.environment, &a.record.id).cmp(&(&b.record.environment, &b.record.id)));
+        connections
+    }
+
+    /// What one operation may do over one connection. None as the operation: the
+    /// check of the connection.
+    pub(crate) fn authority(
+        &self,
+        environment: &Environment,
+        installed: &Installed,
+        operation: Option<&OperationId>,
+        connection: Option<&LiveConnection>,
+    ) -> Result<Authority, Failure> {
+        let digest = installed.record.digest;
+        let key = (
+            environment.clone(),
+            digest,
+            operation.cloned(),
+            connection.map(|connection| connection.record.id.clone()),
+        );
+        if let Some(authority) = self.read(|live| live.authorities.get(&key).cloned()) {
+            return Ok(authority);
+        }
+        let (generation, approval) = self.read(|live| {
+            let found = live.approvals.get(&(environment.clone(), digest));
+            let in_force = found.filter(|(record, _)| record.revoked.is_none());
+            (live.generation, in_force.map(|(_, approval)| approval.clone()))
+        });
+        let Some(subject) = subject(installed.manifest(), operation) else {
+            return Err(unknown_operation(installed.manifest(), operation));
+        };
+        let authority = Authority::try_new(
+            &self.ceiling,
+            approval.as_ref(),
+            &digest,
+            environment,
+            installed.manifest(),
+            subject,
+            connection.map(|connection| &connection.facts),
+        )
+        .map_err(|denial| denial.to_failure())?;
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        if live.generation == generation {
+            live.authorities.insert(key, authority.clone());
+        }
+        Ok(authority)
+    }
+}
+
+pub(crate) fn subject<'a>(manifest: &'a Manifest, operation: Option<&OperationId>) -> Option<Subject<'a>> {
+    match operation {
+        None => manifest.connection.as_ref()?.check.as_ref().map(Subject::Check),
+        Some(id) => manifest.action(id).map(Subject::Action).or_else(|| manifest.trigger(id).map(Subject::Trigger)),
+    }
+}
+
+fn unknown_operation(manifest: &Manifest, operation: Option<&OperationId>) -> Failure {
+    let name = operation.map_or("check", OperationId::as_str);
+    let problem =
+        Problem::new("unknown-operation", format!("{} {} has no operation {name}", manifest.id, manifest.version));
+    let known = manifest.actions.iter().map(|action| action.id.as_str());
+    let problem = match model::nearest(name, known.chain(manifest.triggers.iter().map(|trigger| trigger.id.as_str()))) {
+        Some(near) => problem.fix(format!("did you mean {near}?")),
+        None => problem.fix(format!("list its operations: sluice plugin show {}", manifest.id)),
+    };
+    Failure::Unavailable { problem }
+}
+
+/// What `flow` asks about connectors and connections of one environment.
+pub(crate) struct Known<'a> {
+    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) environment: &'a Environment,
+}
+
+impl flow::Operations for Known<'_> {
+    fn manifest(&self, plugin: &PluginId) -> Option<Arc<Manifest>> {
+        self.catalogue.approved(self.environment, plugin).map(|installed| Arc::new(installed.manifest().clone()))
+    }
+
+    fn plugins(&self) -> Vec<PluginId> {
+        let mut ids: Vec<_> =
+            self.catalogue.plugins().iter().map(|installed| installed.manifest().id.clone()).collect();
+        ids.dedup();
+        ids.retain(|id| self.catalogue.approved(self.environment, id).is_some());
+        ids
+    }
+
+    fn connection(&self, id: &ConnectionId) -> Option<flow::ConnectionFacts> {
+        let connection = self.catalogue.connection(self.environment, id)?;
+        let record = &connection.record;
+        let facts = || flow::ConnectionFacts { plugin: record.plugin.clone(), scopes: record.scopes.clone() };
+        record.revoked.is_none().then(facts)
+    }
+
+    fn connections(&self) -> Vec<ConnectionId> {
+        let mut live = self.catalogue.connections();
+        live.retain(|connection| {
+            connection.record.environment == *self.environment && connection.record.revoked.is_none()
+        });
+        live.iter().map(|connection| connection.record.id.clone()).collect()
+    }
+}
+
+/// A plugin that was named but is not there.
+pub(crate) fn no_plugin(name: &str, known: &[Arc<Installed>]) -> Problem {
+    let problem = Problem::new("unknown-plugin", format!("no plugin {name} is installed"));
+    match model::nearest(name, known.iter().map(|installed| installed.record.manifest.id.as_str())) {
+        Some(near) => problem.fix(format!("did you mean {near}?")),
+        None => problem.fix("install it: sluice plugin install FILE.wasm"),
+    }
+}

@@ -1,0 +1,298 @@
+//! Connections: accounts of connectors, in one environment.
+//!
+//! The record says what people may know; the credential is sealed by the vault in
+//! the same batch. A base URL must lie within a granted origin when the connection
+//! is made, since it becomes the audience of the credential.
+
+use std::sync::Arc;
+
+use model::{ConnectionId, Credential, Environment, Manifest, PluginId, Problem, Scope, parse_base_url};
+use policy::ConnectionFacts;
+use secrecy::{ExposeSecret as _, SecretString};
+use store::Batch;
+use vault::Secrets;
+
+use crate::call::{CallTarget, CallView};
+use crate::catalogue::{BUILT_IN_WEBHOOK, LiveConnection};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::records::{CONNECTIONS, ConnectionRecord, Revoked};
+
+/// A connection to be made. Secrets come in here and are sealed at once.
+#[derive(Debug)]
+pub struct NewConnection {
+    /// Its name.
+    pub id: ConnectionId,
+    /// Where it may be used.
+    pub environment: Environment,
+    /// The connector; `webhook` for built-in webhook triggers.
+    pub plugin: PluginId,
+    /// As people know it; the id when none is given.
+    pub label: Option<String>,
+    /// Where the service lives.
+    pub base_url: Option<String>,
+    /// The credential.
+    pub credential: Credential,
+    /// What verifies deliveries.
+    pub webhook_secret: Option<SecretString>,
+    /// The scopes that the credential holds.
+    pub scopes: Vec<Scope>,
+}
+
+/// Scrubbing an answer of shorter secrets would tear holes into honest text, and
+/// they can be guessed.
+const SECRET_BYTES_MIN: usize = 8;
+
+impl Engine {
+    /// Makes a connection, or replaces one of the same name and connector.
+    ///
+    /// # Errors
+    /// When the connector is not installed or does not take such a credential, or
+    /// the base URL lies outside the grant.
+    pub async fn add_connection(&self, new: NewConnection, by: &str) -> Result<ConnectionRecord, EngineError> {
+        check_secrets(&new)?;
+        let base_url = self.check_with_plugin(&new)?;
+        let _one_at_a_time = self.0.administration.lock().await;
+        self.check_replaced(&new)?;
+        let record = ConnectionRecord {
+            label: new.label.unwrap_or_else(|| new.id.to_string()),
+            id: new.id,
+            environment: new.environment,
+            plugin: new.plugin,
+            base_url,
+            auth: new.credential.scheme().to_owned(),
+            scopes: new.scopes,
+            verifies_webhooks: new.webhook_secret.is_some(),
+            created_at_ms: self.now_ms(),
+            created_by: by.to_owned(),
+            account: None,
+            revoked: None,
+        };
+        let secrets = Secrets { credential: new.credential, webhook_secret: new.webhook_secret };
+        let mut batch = Batch::new();
+        self.0.vault.put(&mut batch, &record.environment, &record.id, &secrets).map_err(EngineError::internal)?;
+        self.put_connection(batch, record, secrets).await
+    }
+
+    /// Every connection; never a secret.
+    pub fn connections(&self) -> Vec<ConnectionRecord> {
+        self.0.catalogue.connections().iter().map(|connection| connection.record.clone()).collect()
+    }
+
+    /// Asks the connector to test the credential and name the account.
+    ///
+    /// # Errors
+    /// When there is no such connection, or the connector has no check.
+    pub async fn check_connection(
+        &self,
+        environment: &Environment,
+        id: &ConnectionId,
+    ) -> Result<CallView, EngineError> {
+        let connection = self.live_connection(environment, id)?;
+        let installed = self
+            .approved(environment, &connection.record.plugin)
+            .ok_or_else(|| EngineError::Refused(not_approved(&connection.record.plugin, environment)))?;
+        let view = self.call_once(CallTarget::Check, &installed, environment, Some(&connection)).await?;
+        if let Ok(sandbox::Answer::Account(account)) = &view.outcome {
+            let mut record = connection.record.clone();
+            record.account = Some(account.clone());
+            let _one_at_a_time = self.0.administration.lock().await;
+            if self.live_connection(environment, id).is_ok_and(|now| Arc::ptr_eq(&now, &connection)) {
+                self.put_connection(Batch::new(), record, connection.secrets.clone()).await?;
+            }
+        }
+        Ok(view)
+    }
+
+    /// Takes a connection back: its credential is erased, and calls over it fail.
+    ///
+    /// # Errors
+    /// When there is no such connection.
+    pub async fn revoke_connection(
+        &self,
+        environment: &Environment,
+        id: &ConnectionId,
+        by: &str,
+    ) -> Result<ConnectionRecord, EngineError> {
+        let _one_at_a_time = self.0.administration.lock().await;
+        let mut record = self.live_connection(environment, id)?.record.clone();
+        record.revoked = Some(Revoked { at_ms: self.now_ms(), by: by.to_owned() });
+        record.verifies_webhooks = false;
+        let mut batch = Batch::new();
+        self.0.vault.remove(&mut batch, environment, id);
+        self.put_connection(batch, record, Secrets { credential: Credential::None, webhook_secret: None }).await
+    }
+
+    /// The connection, if it is not revoked.
+    pub(crate) fn live_connection(
+        &self,
+        environment: &Environment,
+        id: &ConnectionId,
+    ) -> Result<Arc<LiveConnection>, EngineError> {
+        let found = self.0.catalogue.connection(environment, id);
+        found.filter(|connection| connection.record.revoked.is_none()).ok_or_else(|| {
+            let problem = Problem::new("unknown-connection", format!("there is no connection {id} in {environment}"));
+            let all = self.0.catalogue.connections();
+            let near = model::nearest(id.as_str(), all.iter().map(|connection| connection.record.id.as_str()));
+            EngineError::NotFound(match near {
+                Some(near) if near != id.as_str() => problem.fix(format!("did you mean {near}?")),
+                _ => problem.fix("list them: sluice connection list; add one: sluice connection add"),
+            })
+        })
+    }
+
+    async fn put_connection(
+        &self,
+        mut batch: Batch,
+        record: ConnectionRecord,
+        secrets: Secrets,
+    ) -> Result<ConnectionRecord, EngineError> {
+        let live = live(record.clone(), secrets)?;
+        CONNECTIONS.put(
+            &mut batch,
+            &[record.environment.as_str().as_bytes(), record.id.as_str().as_bytes()],
+            &record,
+        )?;
+        self.0.store.commit(batch).await?;
+        self.0.catalogue.put_connection(Arc::new(live));
+        Ok(record)
+    }
+
+    /// A name never changes its connector: flows and grants rely on it.
+    fn check_replaced(&self, new: &NewConnection) -> Result<(), EngineError> {
+        match self.0.catalogue.connection(&new.environment, &new.id) {
+            Some(old) if old.record.plugin != new.plugin => Err(EngineError::Conflict(
+                Problem::new(
+                    "connection-exists",
+                    format!("connection {} belongs to the connector {}", new.id, old.record.plugin),
+                )
+                .fix("choose another name"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks against manifest and grant; gives the base URL that will hold.
+    fn check_with_plugin(&self, new: &NewConnection) -> Result<Option<String>, EngineError> {
+        if new.plugin.as_str() == BUILT_IN_WEBHOOK {
+            return check_built_in(new);
+        }
+        let installed = self
+            .approved(&new.environment, &new.plugin)
+            .ok_or_else(|| EngineError::Refused(not_approved(&new.plugin, &new.environment)))?;
+        let base_url = check_with_manifest(new, installed.manifest())?;
+        let facts = facts(new, base_url.as_deref())?;
+        let digest = installed.record.digest;
+        if let Some(record) = self.0.catalogue.approval(&new.environment, &digest) {
+            policy::check_connection(&self.0.catalogue.ceiling, &record.approval, installed.manifest(), &facts)
+                .map_err(|denial| {
+                    EngineError::Refused(
+                        Problem::new(
+                            "connection-outside-grant",
+                            format!("the grant of {} does not cover this connection: {}", new.plugin, denial.rule),
+                        )
+                        .fix(denial.fix),
+                    )
+                })?;
+        }
+        Ok(base_url)
+    }
+}
+
+fn not_approved(plugin: &PluginId, environment: &Environment) -> Problem {
+    Problem::new("plugin-not-approved", format!("no version of the plugin {plugin} is approved in {environment}"))
+        .fix(format!("install and approve it: sluice plugin approve {plugin} --grant FILE --environment {environment}"))
+}
+
+fn check_built_in(new: &NewConnection) -> Result<Option<String>, EngineError> {
+    if new.webhook_secret.is_none() || new.credential.secret().is_some() || new.base_url.is_some() {
+        return Err(EngineError::invalid(
+            Problem::new(
+                "webhook-connection",
+                "a connection of the built-in webhook trigger holds a webhook secret and nothing else",
+            )
+            .fix("sluice connection add webhook --id NAME --webhook-secret-file FILE"),
+        ));
+    }
+    Ok(None)
+}
+
+fn check_secrets(new: &NewConnection) -> Result<(), EngineError> {
+    let webhook = new.webhook_secret.as_ref().map(|secret| secret.expose_secret());
+    for secret in new.credential.secret().into_iter().chain(webhook) {
+        if secret.len() < SECRET_BYTES_MIN {
+            return Err(EngineError::invalid(
+                Problem::new(
+                    "secret-too-short",
+                    format!("a secret needs at least {SECRET_BYTES_MIN} bytes, this one has {}", secret.len()),
+                )
+                .cause("short secrets can be guessed, and cannot be told from honest text in an answer"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_with_manifest(new: &NewConnection, manifest: &Manifest) -> Result<Option<String>, EngineError> {
+    let Some(spec) = &manifest.connection else {
+        return Err(EngineError::invalid(Problem::new(
+            "no-account",
+            format!("the connector {} works without an account, so it has no connections", manifest.id),
+        )));
+    };
+    let offered: Vec<&str> = spec.auth.iter().map(model::AuthScheme::name).collect();
+    let only_webhooks = matches!(new.credential, Credential::None) && new.webhook_secret.is_some();
+    if !only_webhooks && !offered.contains(&new.credential.scheme()) {
+        return Err(EngineError::invalid(
+            Problem::new(
+                "auth-scheme",
+                format!("the connector {} does not authenticate by {}", manifest.id, new.credential.scheme()),
+            )
+            .fix(format!("use one of: {}", offered.join(", "))),
+        ));
+    }
+    match (&spec.base_url, &new.base_url) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(EngineError::invalid(Problem::new(
+            "no-base-url",
+            format!("the connector {} has a fixed place, so it takes no base URL", manifest.id),
+        ))),
+        (Some(_), Some(given)) => Ok(Some(given.clone())),
+        (Some(spec), None) => match &spec.default {
+            Some(default) => Ok(Some(default.clone())),
+            None => Err(EngineError::invalid(
+                Problem::new("base-url-missing", "this connector needs a base URL").fix(spec.help.clone()),
+            )),
+        },
+    }
+}
+
+fn facts(new: &NewConnection, base_url: Option<&str>) -> Result<ConnectionFacts, EngineError> {
+    Ok(ConnectionFacts {
+        id: new.id.clone(),
+        label: new.label.clone().unwrap_or_else(|| new.id.to_string()),
+        plugin: new.plugin.clone(),
+        environment: new.environment.clone(),
+        team: None,
+        base_url: parse(base_url)?,
+        scopes: new.scopes.clone(),
+    })
+}
+
+fn parse(base_url: Option<&str>) -> Result<Option<model::Target>, EngineError> {
+    base_url.map(parse_base_url).transpose().map_err(|error| EngineError::invalid(Problem::new("base-url", error)))
+}
+
+/// The live form of a kept connection.
+pub(crate) fn live(record: ConnectionRecord, secrets: Secrets) -> Result<LiveConnection, EngineError> {
+    let facts = ConnectionFacts {
+        id: record.id.clone(),
+        label: record.label.clone(),
+        plugin: record.plugin.clone(),
+        environment: record.environment.clone(),
+        team: None,
+        base_url: parse(record.base_url.as_deref())?,
+        scopes: record.scopes.clone(),
+    };
+    Ok(LiveConnection { record, facts, secrets })
+}

@@ -1,0 +1,210 @@
+//! The engine's parts and their life: open, run, drain.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Problem;
+use policy::Ceiling;
+use sandbox::Sandbox;
+use store::{Order, Store};
+use tokio::sync::{Mutex, Semaphore};
+use vault::{Secrets, Vault};
+
+use crate::catalogue::{Catalogue, Installed};
+use crate::clock::Clock;
+use crate::connections;
+use crate::error::EngineError;
+use crate::flows::{Flows, PAGE};
+use crate::queue::Queue;
+use crate::records::{APPROVALS, CONNECTIONS, PLUGINS};
+
+/// What the engine is made of.
+pub struct Parts {
+    /// The data folder, for components.
+    pub folder: PathBuf,
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Where secrets are sealed.
+    pub vault: Vault,
+    /// Where connectors run.
+    pub sandbox: Sandbox,
+    /// The only way out.
+    pub egress: Arc<egress::Egress>,
+    /// What no grant exceeds.
+    pub ceiling: Arc<Ceiling>,
+    /// Time and chance.
+    pub clock: Arc<dyn Clock>,
+    /// How much at once.
+    pub options: Options,
+}
+
+/// How much the engine does at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Runs under way at the same time. 32: enough to keep two processors and a
+    /// slow remote busy; after a kill at most this many effects are in doubt.
+    pub workers: usize,
+    /// Runs that may wait for a worker before deliveries are refused. 20,000: the
+    /// names of runs, a few MiB.
+    pub queue_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { workers: 32, queue_max: 20_000 }
+    }
+}
+
+/// Accepts events, runs flows, and answers for what happened. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) folder: PathBuf,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) vault: Vault,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) egress: Arc<egress::Egress>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) flows: Flows,
+    pub(crate) queue: Queue,
+    pub(crate) workers: Arc<Semaphore>,
+    pub(crate) options: Options,
+    /// Held while something that administrators decide is changed.
+    pub(crate) administration: Mutex<()>,
+}
+
+/// What the engine is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Health {
+    /// Runs under way.
+    pub running: usize,
+    /// Runs that wait for a worker.
+    pub ready: usize,
+    /// Runs that wait for their time.
+    pub waiting: usize,
+    /// Whether it is going down.
+    pub draining: bool,
+}
+
+impl Engine {
+    /// Reads what is kept. Nothing runs before `run`.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the vault's key does not fit it.
+    pub fn open(parts: Parts) -> Result<Self, EngineError> {
+        let engine = Self(Arc::new(Inner {
+            catalogue: Catalogue::new(parts.ceiling),
+            flows: Flows::default(),
+            queue: Queue::new(parts.clock.clone(), parts.options.queue_max),
+            workers: Arc::new(Semaphore::new(parts.options.workers)),
+            folder: parts.folder,
+            store: parts.store,
+            vault: parts.vault,
+            sandbox: parts.sandbox,
+            egress: parts.egress,
+            clock: parts.clock,
+            options: parts.options,
+            administration: Mutex::new(()),
+        }));
+        engine.load_catalogue()?;
+        engine.load_flows()?;
+        Ok(engine)
+    }
+
+    /// Goes on with every open run, and works until `drain`. Returns how many were
+    /// open. Call within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the open runs cannot be read.
+    pub fn run(&self) -> Result<usize, EngineError> {
+        let open = self.recover()?;
+        tokio::spawn(self.clone().dispatch());
+        tokio::spawn(self.clone().tidy());
+        Ok(open)
+    }
+
+    /// Takes nothing new, and waits until what is under way has ended or come to a
+    /// point where the next start can go on. False: time was up before.
+    pub async fn drain(&self, within: Duration) -> bool {
+        self.0.queue.close();
+        let all = u32::try_from(self.0.options.workers).unwrap_or(u32::MAX);
+        tokio::time::timeout(within, self.0.workers.acquire_many(all)).await.is_ok()
+    }
+
+    /// What it is doing.
+    pub fn health(&self) -> Health {
+        let (ready, waiting) = self.0.queue.depth();
+        let running = self.0.options.workers - self.0.workers.available_permits().min(self.0.options.workers);
+        Health { running, ready, waiting, draining: self.0.queue.is_closed() }
+    }
+
+    /// Milliseconds since 1970-01-01 UTC, by the engine's clock.
+    pub fn now_ms(&self) -> u64 {
+        self.0.clock.now_ms()
+    }
+
+    /// The ceiling in force.
+    pub fn ceiling(&self) -> &Arc<Ceiling> {
+        &self.0.catalogue.ceiling
+    }
+
+    fn load_catalogue(&self) -> Result<(), EngineError> {
+        let store = &*self.0.store;
+        for record in all(|after| PLUGINS.list(store, &[], after, PAGE, Order::Ascending))? {
+            self.0.catalogue.put_plugin(Arc::new(Installed::new(record, None)));
+        }
+        for record in all(|after| APPROVALS.list(store, &[], after, PAGE, Order::Ascending))? {
+            self.0.catalogue.put_approval(record);
+        }
+        for record in all(|after| CONNECTIONS.list(store, &[], after, PAGE, Order::Ascending))? {
+            let secrets = self.0.vault.get(store, &record.environment, &record.id).map_err(|error| {
+                EngineError::Unavailable(
+                    Problem::new("vault", format!("the secrets of connection {} cannot be opened: {error}", record.id))
+                        .cause("the key file does not belong to this data folder, or a record is damaged")
+                        .fix("restore the key file that this data folder was made with"),
+                )
+            })?;
+            let secrets = secrets.unwrap_or(Secrets { credential: model::Credential::None, webhook_secret: None });
+            self.0.catalogue.put_connection(Arc::new(connections::live(record, secrets)?));
+        }
+        Ok(())
+    }
+
+    /// Compiles approved plugins ahead of their first call, and forgets old
+    /// deliveries now and then.
+    async fn tidy(self) {
+        for installed in self.0.catalogue.plugins() {
+            if self.0.catalogue.approvals_of(&installed.record.digest).iter().any(|record| record.revoked.is_none())
+                && let Err(problem) = self.component(&installed).await
+            {
+                tracing::error!(plugin = %installed.manifest().id, problem = %problem, "an approved plugin cannot be loaded");
+            }
+        }
+        while !self.0.queue.is_closed() {
+            if let Err(error) = self.forget_seen().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "old deliveries could not be forgotten");
+            }
+            tokio::time::sleep(TIDY_EVERY).await;
+        }
+    }
+}
+
+/// Buckets of seen deliveries end every three days.
+const TIDY_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Every row of a table, page by page.
+fn all<T, K: AsRef<[u8]>, E: Into<EngineError>>(
+    page: impl Fn(Option<&[u8]>) -> Result<Vec<(K, T)>, E>,
+) -> Result<Vec<T>, EngineError> {
+    let mut rows = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let found = page(after.as_deref()).map_err(Into::into)?;
+        let Some((last, _)) = found.last() else { return Ok(rows) };
+        after = Some(last.as_ref().to_vec());
+        rows.extend(found.into_iter().map(|(_, row)| row));
+    }
+}

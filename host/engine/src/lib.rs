@@ -1,0 +1,41 @@
+//! The engine: accepts events, runs flows through approved connectors, and answers
+//! for what happened.
+//!
+//! Owns queue, retries, recovery, dead letters, and what administrators approved.
+//! Refuses to know HTTP routes. Invariants: nothing is acknowledged before it is
+//! durable; an effect begins only after its intent is durable; an effect that must
+//! not be repeated never is; a plugin runs only by digest under a grant in force.
+
+mod accept;
+mod call;
+mod catalogue;
+mod clock;
+mod connections;
+mod engine;
+mod error;
+mod explain;
+mod flows;
+mod plugins;
+mod queue;
+mod records;
+mod redact;
+mod run;
+mod runner;
+mod runs;
+mod verify;
+
+pub use accept::{Accepted, RunResult};
+pub use call::CallView;
+pub use catalogue::BUILT_IN_WEBHOOK;
+pub use clock::{Clock, SystemClock};
+pub use connections::NewConnection;
+pub use engine::{Engine, Health, Options, Parts};
+pub use error::EngineError;
+pub use explain::Question;
+pub use flows::FlowView;
+pub use plugins::PluginView;
+pub use records::{
+    ApprovalRecord, CallRecord, ConnectionRecord, DeadLetter, Origin, PluginRecord, Revoked, RunRecord, RunStatus,
+};
+pub use runs::{ReplayVersion, RunView};
+pub use verify::{Incoming, Refusal, verify};

@@ -1,0 +1,215 @@
+//! Plugins from file to grant: install, approve, revoke.
+//!
+//! A component is kept by its digest, described once, and runs only under a grant
+//! for that digest in that environment. The file is on disk before the record that
+//! names it; the record is in the store before the live state changes.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::{Digest, Environment, PluginId, Problem};
+use policy::{Approval, Grant};
+use sandbox::Plugin;
+use store::Batch;
+
+use crate::catalogue::{Installed, no_plugin};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::records::{APPROVALS, ApprovalRecord, PLUGINS, PluginRecord, Revoked};
+
+/// An installed plugin with its approvals, as people look at it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct PluginView {
+    /// The component.
+    #[serde(flatten)]
+    pub record: PluginRecord,
+    /// Its grants, in force or taken back.
+    pub approvals: Vec<ApprovalRecord>,
+}
+
+impl Engine {
+    /// Installs a component: checks, compiles, describes and keeps it. Installing
+    /// the same bytes again changes nothing. It may do nothing until approved.
+    ///
+    /// # Errors
+    /// Every problem of the component or its manifest.
+    pub async fn install_plugin(&self, wasm: Vec<u8>, by: &str) -> Result<PluginView, EngineError> {
+        let digest = Digest::of(&wasm);
+        let _one_at_a_time = self.0.administration.lock().await;
+        if let Some(installed) = self.0.catalogue.plugin(&digest) {
+            return Ok(self.plugin_view(&installed));
+        }
+        let (engine, wasm) = (self.clone(), Arc::new(wasm));
+        let bytes = wasm.clone();
+        let loaded = tokio::task::spawn_blocking(move || engine.0.sandbox.load(&bytes)).await;
+        let plugin = loaded.map_err(EngineError::internal)?.map_err(|error| EngineError::invalid(error.into()))?;
+        let manifest = self.0.sandbox.describe(&plugin).await.map_err(EngineError::Invalid)?;
+        let path = self.plugin_path(&digest);
+        let content = wasm.clone();
+        let kept =
+            tokio::task::spawn_blocking(move || keep_file(&path, &content)).await.map_err(EngineError::internal)?;
+        kept.map_err(|error| file_problem(&error))?;
+        let record = PluginRecord {
+            digest,
+            manifest,
+            bytes: wasm.len() as u64,
+            installed_at_ms: self.now_ms(),
+            installed_by: by.to_owned(),
+        };
+        let mut batch = Batch::new();
+        PLUGINS.put(&mut batch, &[digest.as_bytes()], &record)?;
+        self.0.store.commit(batch).await?;
+        let installed = Arc::new(Installed::new(record, Some(plugin)));
+        self.0.catalogue.put_plugin(installed.clone());
+        Ok(self.plugin_view(&installed))
+    }
+
+    /// Every installed plugin.
+    pub fn plugins(&self) -> Vec<PluginView> {
+        self.0.catalogue.plugins().iter().map(|installed| self.plugin_view(installed)).collect()
+    }
+
+    /// The plugin of this digest, digest prefix (at least 6 hexadecimal digits), or
+    /// id (the one installed last).
+    ///
+    /// # Errors
+    /// When there is none, or several digests start alike.
+    pub fn plugin(&self, name: &str) -> Result<PluginView, EngineError> {
+        self.installed(name).map(|installed| self.plugin_view(&installed))
+    }
+
+    pub(crate) fn installed(&self, name: &str) -> Result<Arc<Installed>, EngineError> {
+        let all = self.0.catalogue.plugins();
+        let digits = name.strip_prefix("sha256:").unwrap_or(name);
+        let by_id = all.iter().find(|installed| installed.record.manifest.id.as_str() == name);
+        if let Some(installed) = by_id {
+            return Ok(installed.clone());
+        }
+        let starts_alike =
+            |installed: &&Arc<Installed>| digits.len() >= 6 && installed.record.digest.to_hex().starts_with(digits);
+        let mut found = all.iter().filter(starts_alike);
+        match (found.next(), found.next()) {
+            (Some(installed), None) => Ok(installed.clone()),
+            (Some(_), Some(_)) => Err(EngineError::invalid(
+                Problem::new("ambiguous-digest", format!("several plugins have digests that start with {digits}"))
+                    .fix("write more of the digest: sluice plugin list"),
+            )),
+            (None, _) => Err(EngineError::NotFound(no_plugin(name, &all))),
+        }
+    }
+
+    /// Binds a grant to a digest in an environment. Replaces an earlier one.
+    ///
+    /// # Errors
+    /// When the grant is for another plugin, or goes beyond the ceiling.
+    pub async fn approve_plugin(
+        &self,
+        name: &str,
+        grant: Grant,
+        environment: Environment,
+        by: &str,
+        note: Option<String>,
+    ) -> Result<PluginView, EngineError> {
+        let installed = self.installed(name)?;
+        let digest = installed.record.digest;
+        let mut problems = policy::beyond(&self.0.catalogue.ceiling, &grant);
+        if grant.plugin != installed.manifest().id {
+            problems.push(other_plugin(&grant.plugin, &installed.manifest().id));
+        }
+        if !problems.is_empty() {
+            return Err(EngineError::Invalid(problems));
+        }
+        let approval =
+            Approval { digest, environment, grant, approved_by: by.to_owned(), approved_at_ms: self.now_ms(), note };
+        self.put_approval(ApprovalRecord { approval, revoked: None }).await?;
+        Ok(self.plugin_view(&installed))
+    }
+
+    /// Takes a grant back, at once: calls that begin after this are denied.
+    ///
+    /// # Errors
+    /// When there is no grant in force.
+    pub async fn revoke_plugin(
+        &self,
+        name: &str,
+        environment: &Environment,
+        by: &str,
+    ) -> Result<PluginView, EngineError> {
+        let installed = self.installed(name)?;
+        let found = self.0.catalogue.approval(environment, &installed.record.digest);
+        let Some(mut record) = found.filter(|record| record.revoked.is_none()) else {
+            return Err(EngineError::NotFound(
+                Problem::new("not-approved", format!("plugin {name} has no grant in force in {environment}"))
+                    .fix(format!("look at its grants: sluice plugin show {name}")),
+            ));
+        };
+        record.revoked = Some(Revoked { at_ms: self.now_ms(), by: by.to_owned() });
+        self.put_approval(record).await?;
+        Ok(self.plugin_view(&installed))
+    }
+
+    async fn put_approval(&self, record: ApprovalRecord) -> Result<(), EngineError> {
+        let _one_at_a_time = self.0.administration.lock().await;
+        let mut batch = Batch::new();
+        let key: [&[u8]; 2] = [record.approval.environment.as_str().as_bytes(), record.approval.digest.as_bytes()];
+        APPROVALS.put(&mut batch, &key, &record)?;
+        self.0.store.commit(batch).await?;
+        self.0.catalogue.put_approval(record);
+        Ok(())
+    }
+
+    /// The component, compiled or from the code cache. Off the async threads.
+    pub(crate) async fn component(&self, installed: &Arc<Installed>) -> Result<Plugin, Problem> {
+        if let Some(plugin) = installed.plugin.get() {
+            return Ok(plugin.clone());
+        }
+        let (engine, installed) = (self.clone(), installed.clone());
+        let loading = tokio::task::spawn_blocking(move || {
+            let digest = installed.record.digest;
+            let path = engine.plugin_path(&digest);
+            let plugin = engine.0.sandbox.load_cached(&digest, || fs::read(&path)).map_err(Problem::from)?;
+            Ok(installed.plugin.get_or_init(|| plugin).clone())
+        });
+        loading.await.unwrap_or_else(|error| Err(Problem::new("plugin-not-loaded", error.to_string())))
+    }
+
+    fn plugin_view(&self, installed: &Installed) -> PluginView {
+        let record = installed.record.clone();
+        PluginView { approvals: self.0.catalogue.approvals_of(&record.digest), record }
+    }
+
+    fn plugin_path(&self, digest: &Digest) -> PathBuf {
+        self.0.folder.join("plugins").join(format!("{}.wasm", digest.to_hex()))
+    }
+
+    /// The component approved for a connector, for flows that are being published.
+    pub(crate) fn approved(&self, environment: &Environment, plugin: &PluginId) -> Option<Arc<Installed>> {
+        self.0.catalogue.approved(environment, plugin)
+    }
+}
+
+fn other_plugin(of_grant: &PluginId, of_component: &PluginId) -> Problem {
+    Problem::new("other-plugin", format!("the grant is for {of_grant}, the component is {of_component}"))
+        .fix("take the grant that was written for this connector")
+}
+
+/// Whole or not at all, and on disk when this returns.
+fn keep_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or_else(|| io::Error::other("a file without a folder"))?;
+    fs::create_dir_all(folder)?;
+    let unfinished = path.with_extension("part");
+    let mut file = File::create(&unfinished)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    File::open(folder)?.sync_all()
+}
+
+fn file_problem(error: &io::Error) -> EngineError {
+    EngineError::Unavailable(
+        Problem::new("plugin-not-kept", format!("the component cannot be written to the data folder: {error}"))
+            .fix("free space, or mend the permissions of the data folder, and install again"),
+    )
+}

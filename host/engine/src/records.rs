@@ -1,0 +1,292 @@
+//! What the engine keeps, and under which keys. The only place that names tables.
+//!
+//! Rows are JSON documents. Keys put what is listed together next to each other:
+//! run ids sort by time of arrival, so that newest-first is a descending scan.
+
+use std::collections::BTreeMap;
+
+use model::{
+    AccessRecord, ConnectionId, Digest, Environment, Failure, FlowId, Manifest, PluginId, Problem, RunId, Scope, StepId,
+};
+use sandbox::LogLine;
+use serde::{Deserialize, Serialize};
+use store::Table;
+
+/// An installed plugin. Key: digest.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PluginRecord {
+    /// Names the component.
+    pub digest: Digest,
+    /// What the component says of itself.
+    pub manifest: Manifest,
+    /// The component's size.
+    pub bytes: u64,
+    /// When it was installed.
+    pub installed_at_ms: u64,
+    /// By whom.
+    pub installed_by: String,
+}
+
+/// A grant in force, or taken back. Key: environment, digest.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApprovalRecord {
+    /// The grant, bound to digest and environment.
+    pub approval: policy::Approval,
+    /// When and by whom it was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Revoked>,
+}
+
+/// Who took something back, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// When.
+    pub at_ms: u64,
+    /// By whom.
+    pub by: String,
+}
+
+/// A connection. Its credential is the vault's. Key: environment, id.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectionRecord {
+    /// Its name.
+    pub id: ConnectionId,
+    /// Where it may be used.
+    pub environment: Environment,
+    /// The connector it belongs to; `webhook` for built-in webhook triggers.
+    pub plugin: PluginId,
+    /// As people know it.
+    pub label: String,
+    /// Where the service lives, if the connector lets a connection say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// The auth scheme: `bearer`, `basic`, `header`, `query`, `none`.
+    pub auth: String,
+    /// The scopes that the credential holds, as its owner said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<Scope>,
+    /// Whether it has a secret that verifies webhooks.
+    pub verifies_webhooks: bool,
+    /// When it was made.
+    pub created_at_ms: u64,
+    /// By whom.
+    pub created_by: String,
+    /// The account, as the last check named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// When and by whom it was taken back; its credential is gone then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Revoked>,
+}
+
+/// The published version of a flow. Key: environment, flow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FlowRecord {
+    /// Its name.
+    pub(crate) id: FlowId,
+    /// Where it runs.
+    pub(crate) environment: Environment,
+    /// The version that new events take.
+    pub(crate) version: u32,
+}
+
+/// One version of a flow, never changed. Key: environment, flow, version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct VersionRecord {
+    /// 1, 2, 3, ...
+    pub(crate) version: u32,
+    /// The document, as it was applied.
+    pub(crate) document: String,
+    /// The document, checked.
+    pub(crate) plan: flow::Plan,
+    /// The plugins it was published with.
+    pub(crate) locked: BTreeMap<PluginId, Digest>,
+    /// When it was applied.
+    pub(crate) applied_at_ms: u64,
+    /// By whom.
+    pub(crate) applied_by: String,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunStatus {
+    /// Accepted; the connector has not read the delivery yet.
+    Received,
+    /// Under way, or waiting for a worker or a retry.
+    Running,
+    /// Done.
+    Succeeded,
+    /// Gave up; there is a dead letter.
+    Failed,
+    /// The delivery held nothing for this flow.
+    Ignored,
+}
+
+impl RunStatus {
+    /// Whether nothing more will happen.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Ignored)
+    }
+
+    /// As documents and the command line write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+/// What started a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Origin {
+    /// A verified delivery.
+    Webhook {
+        /// What the remote sends again with a repeated delivery.
+        delivery_key: String,
+        /// The event's place in the delivery.
+        #[serde(default)]
+        index: u32,
+    },
+    /// A person.
+    Manual {
+        /// Who.
+        by: String,
+    },
+    /// A person, once more.
+    Replay {
+        /// The run replayed.
+        of: RunId,
+        /// Who.
+        by: String,
+    },
+}
+
+/// One execution of a flow version. Key: run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Its name.
+    pub id: RunId,
+    /// Whose.
+    pub flow: FlowId,
+    /// Where.
+    pub environment: Environment,
+    /// The version, kept to the end.
+    pub version: u32,
+    /// How far it is.
+    pub status: RunStatus,
+    /// What started it.
+    pub origin: Origin,
+    /// When its event was accepted.
+    pub accepted_at_ms: u64,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at_ms: Option<u64>,
+}
+
+/// A run that is not over. Key: run.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct OpenRecord {
+    /// Not before this time; 0: at once.
+    pub(crate) ready_at_ms: u64,
+    /// How often the connector was asked to read the delivery.
+    #[serde(default)]
+    pub(crate) receive_attempts: u32,
+}
+
+/// The raw delivery beside its body. Key: run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct DeliveryRecord {
+    /// The headers that the trigger declares.
+    pub(crate) headers: Vec<(String, String)>,
+    /// The query string.
+    pub(crate) query: String,
+}
+
+/// What happened in a run, one line per commit. Key: run, sequence.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// When.
+    pub(crate) at_ms: u64,
+    /// The facts that the run is rebuilt from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) entries: Vec<flow::Entry>,
+    /// The call that led to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) call: Option<CallRecord>,
+}
+
+/// One call of a connector, as it was seen from the host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// The step; none: the trigger's `receive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepId>,
+    /// From 1.
+    pub attempt: u32,
+    /// The component; none when it was gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Every access to the outside, with the rule that decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accesses: Vec<AccessRecord>,
+    /// What it logged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<LogLine>,
+    /// From start to end.
+    pub duration_us: u64,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// A run that gave up. Key: run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The run.
+    pub run: RunId,
+    /// Whose.
+    pub flow: FlowId,
+    /// Where.
+    pub environment: Environment,
+    /// When it gave up.
+    pub at_ms: u64,
+    /// The step it gave up at; none: before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepId>,
+    /// Why.
+    pub failure: Failure,
+    /// What happened, the likely cause, the fix.
+    pub problem: Problem,
+    /// The run that a person started in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replayed_as: Option<RunId>,
+}
+
+/// A delivery seen before. Key: environment, flow, bucket, hash of the key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SeenRecord {
+    /// The run it became.
+    pub run: RunId,
+}
+
+pub(crate) const PLUGINS: Table<PluginRecord> = Table::new("plugin");
+pub(crate) const APPROVALS: Table<ApprovalRecord> = Table::new("approval");
+pub(crate) const CONNECTIONS: Table<ConnectionRecord> = Table::new("connection");
+pub(crate) const FLOWS: Table<FlowRecord> = Table::new("flow");
+pub(crate) const VERSIONS: Table<VersionRecord> = Table::new("flow-version");
+pub(crate) const RUNS: Table<RunRecord> = Table::new("run");
+pub(crate) const OPEN: Table<OpenRecord> = Table::new("open");
+pub(crate) const DELIVERIES: Table<DeliveryRecord> = Table::new("delivery");
+pub(crate) const LINES: Table<Line> = Table::new("line");
+pub(crate) const DEAD: Table<DeadLetter> = Table::new("dead");
+pub(crate) const SEEN: Table<SeenRecord> = Table::new("seen");
+/// Raw bytes, not JSON: the delivery's body. Key: run.
+pub(crate) const BODIES: Table<()> = Table::new("body");
+/// Names only: the runs of a flow. Key: environment, flow, run.
+pub(crate) const RUNS_OF_FLOW: Table<()> = Table::new("run-of-flow");

@@ -1,0 +1,178 @@
+//! One run in memory, and how it becomes rows.
+//!
+//! Owns what is written at each point of a run's life, one batch each: accepted,
+//! went on, parked, ended. State changes only together with the line that says why.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use flow::{Ending, Entry, Outcome, RunFacts};
+use model::{Failure, RunId, StepId};
+use store::{Batch, TableError};
+
+use crate::flows::Published;
+use crate::records::{
+    BODIES, CallRecord, DEAD, DELIVERIES, DeadLetter, DeliveryRecord, LINES, Line, OPEN, OpenRecord, RUNS,
+    RUNS_OF_FLOW, RunRecord, RunStatus,
+};
+
+/// A run that is not over.
+pub(crate) struct Run {
+    pub(crate) record: RunRecord,
+    pub(crate) flow: Arc<Published>,
+    pub(crate) state: flow::State,
+    pub(crate) open: OpenRecord,
+    /// The raw delivery, until the connector has read it.
+    pub(crate) delivery: Option<RawDelivery>,
+    /// The next line's number.
+    pub(crate) line: u32,
+}
+
+/// What the remote sent, as far as it is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct RawDelivery {
+    pub(crate) record: DeliveryRecord,
+    pub(crate) body: Bytes,
+}
+
+impl Run {
+    /// A run that begins with this record.
+    pub(crate) fn new(record: RunRecord, flow: Arc<Published>) -> Self {
+        Self { record, flow, state: flow::State::new(), open: OpenRecord::default(), delivery: None, line: 0 }
+    }
+
+    pub(crate) fn id(&self) -> &RunId {
+        &self.record.id
+    }
+
+    /// What expressions may know of the run.
+    pub(crate) fn facts(&self) -> RunFacts {
+        RunFacts {
+            id: self.record.id.clone(),
+            started_at: timestamp(self.record.accepted_at_ms),
+            flow_version: u64::from(self.record.version),
+            environment: self.record.environment.clone(),
+        }
+    }
+
+    /// Writes the run as accepted, with its delivery if there is one.
+    pub(crate) fn put_accepted(&self, batch: &mut Batch) -> Result<(), TableError> {
+        let id = self.id().as_str().as_bytes();
+        RUNS.put(batch, &[id], &self.record)?;
+        OPEN.put(batch, &[id], &self.open)?;
+        batch.put(RUNS_OF_FLOW.key(&self.flow_parts()), b"");
+        if let Some(delivery) = &self.delivery {
+            DELIVERIES.put(batch, &[id], &delivery.record)?;
+            batch.put(BODIES.key(&[id]), &delivery.body);
+        }
+        Ok(())
+    }
+
+    /// Writes what happened, and takes it into the state.
+    pub(crate) fn put_line(
+        &mut self,
+        batch: &mut Batch,
+        at_ms: u64,
+        entries: Vec<Entry>,
+        call: Option<CallRecord>,
+    ) -> Result<(), TableError> {
+        entries.iter().for_each(|entry| self.state.apply(entry));
+        let line = Line { at_ms, entries, call };
+        LINES.put(batch, &[self.id().as_str().as_bytes(), &self.line.to_be_bytes()], &line)?;
+        self.line += 1;
+        Ok(())
+    }
+
+    /// Writes that the connector has read the delivery: the run is under way.
+    pub(crate) fn put_under_way(&mut self, batch: &mut Batch) -> Result<(), TableError> {
+        let id = self.record.id.as_str().as_bytes();
+        self.record.status = RunStatus::Running;
+        RUNS.put(batch, &[id], &self.record)?;
+        self.drop_delivery(batch);
+        Ok(())
+    }
+
+    /// Writes that the run waits until `ready_at_ms`.
+    pub(crate) fn put_parked(&mut self, batch: &mut Batch, ready_at_ms: u64) -> Result<(), TableError> {
+        self.open.ready_at_ms = ready_at_ms;
+        OPEN.put(batch, &[self.id().as_str().as_bytes()], &self.open)
+    }
+
+    /// Writes the end.
+    pub(crate) fn put_ended(&mut self, batch: &mut Batch, at_ms: u64, status: RunStatus) -> Result<(), TableError> {
+        self.record.status = status;
+        self.record.finished_at_ms = Some(at_ms);
+        let id = self.record.id.as_str().as_bytes();
+        RUNS.put(batch, &[id], &self.record)?;
+        OPEN.delete(batch, &[id]);
+        if status != RunStatus::Failed {
+            self.drop_delivery(batch);
+        }
+        Ok(())
+    }
+
+    /// Writes the end, with a dead letter when the run gave up.
+    pub(crate) fn put_ending(&mut self, batch: &mut Batch, at_ms: u64, ending: &Ending) -> Result<(), TableError> {
+        match (ending.outcome, &ending.failure) {
+            (Outcome::Succeeded, _) => self.put_ended(batch, at_ms, RunStatus::Succeeded),
+            (Outcome::Failed | Outcome::Cancelled, Some(failure)) => {
+                self.put_dead(batch, at_ms, ending.step.clone(), failure.clone())
+            }
+            (Outcome::Failed | Outcome::Cancelled, None) => {
+                let message = ending.reason.clone().unwrap_or_else(|| "the flow stopped as failed".to_owned());
+                let failure = Failure::Other { code: "stopped".to_owned(), details: message.into() };
+                self.put_dead(batch, at_ms, ending.step.clone(), failure)
+            }
+        }
+    }
+
+    /// Writes that the run gave up, and why.
+    pub(crate) fn put_dead(
+        &mut self,
+        batch: &mut Batch,
+        at_ms: u64,
+        step: Option<StepId>,
+        failure: Failure,
+    ) -> Result<(), TableError> {
+        let letter = DeadLetter {
+            run: self.id().clone(),
+            flow: self.record.flow.clone(),
+            environment: self.record.environment.clone(),
+            at_ms,
+            step,
+            problem: failure.to_problem(),
+            failure,
+            replayed_as: None,
+        };
+        DEAD.put(batch, &[self.id().as_str().as_bytes()], &letter)?;
+        self.put_ended(batch, at_ms, RunStatus::Failed)
+    }
+
+    /// The journal keeps it; the living state does not need it any more.
+    fn drop_delivery(&mut self, batch: &mut Batch) {
+        if self.delivery.take().is_some() {
+            let id = self.record.id.as_str().as_bytes();
+            DELIVERIES.delete(batch, &[id]);
+            batch.delete(BODIES.key(&[id]));
+        }
+    }
+
+    fn flow_parts(&self) -> [&[u8]; 3] {
+        let record = &self.record;
+        [record.environment.as_str().as_bytes(), record.flow.as_str().as_bytes(), record.id.as_str().as_bytes()]
+    }
+}
+
+/// ISO 8601 in UTC, to the millisecond.
+pub(crate) fn timestamp(at_ms: u64) -> String {
+    let at_ms = i64::try_from(at_ms).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(at_ms).map_or_else(|_| String::new(), |at| format!("{at:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn timestamps_are_iso_8601() {
+        assert_eq!(super::timestamp(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+    }
+}

@@ -1,0 +1,439 @@
+//! Running: asks the machine what is next, performs it, keeps what came of it.
+//!
+//! Every transition is one atomic batch. An effect that changes something outside
+//! begins only once its intent is durable. A run found open after a crash goes on
+//! from its entries; nothing is evaluated again.
+
+use std::sync::Arc;
+
+use flow::{After, Call, Effect, Entry, Event, Trigger};
+use futures_util::FutureExt as _;
+use model::{Failure, Problem, Remedy, RunId};
+use sandbox::{Answer, Delivery, Report};
+use serde_json::Value;
+use store::{Batch, CommitError, Order};
+use tracing::Instrument as _;
+
+use crate::accept::RunResult;
+use crate::call::{CallFor, CallTarget, not_made};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::queue::Job;
+use crate::records::{BODIES, CallRecord, DELIVERIES, LINES, Line, OPEN, Origin, RUNS, RunStatus};
+use crate::run::{RawDelivery, Run};
+
+/// How often the connector is asked to read a delivery before it is a dead letter.
+const RECEIVE_ATTEMPTS_MAX: u32 = 5;
+/// While the disk is full, a result that cannot be kept is offered again this often.
+const KEEP_AGAIN_MS: u64 = 500;
+
+/// What a step of the machine leads to.
+pub(crate) struct Stepped {
+    effects: Vec<Effect>,
+    ended: bool,
+}
+
+impl Engine {
+    /// Hands jobs to workers until the queue is closed.
+    pub(crate) async fn dispatch(self) {
+        while let Some(job) = self.0.queue.next().await {
+            let Ok(permit) = self.0.workers.clone().acquire_owned().await else { return };
+            let engine = self.clone();
+            tokio::spawn(async move {
+                engine.work(job).await;
+                drop(permit);
+            });
+        }
+    }
+
+    /// One job. A fault of the host's own leaves the run open and says so.
+    async fn work(&self, job: Job) {
+        let run = match job {
+            Job::Hot(run) => Ok(Some(*run)),
+            Job::Stored(id) => self.load_run(&id),
+        };
+        match run {
+            Ok(Some(run)) => {
+                let id = run.id().clone();
+                if std::panic::AssertUnwindSafe(self.go_on(run, None)).catch_unwind().await.is_err() {
+                    tracing::error!(run = %id, "a run hit a fault of the host's own; it stays open until the host restarts");
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "an open run cannot be read"),
+        }
+    }
+
+    /// Drives a run until it ends, parks, or cannot be kept.
+    pub(crate) async fn go_on(&self, run: Run, begun: Option<Stepped>) -> Option<RunResult> {
+        let span =
+            tracing::info_span!("run", run = %run.id(), flow = %run.record.flow, environment = %run.record.environment);
+        async {
+            match self.drive(run, begun).await {
+                Ok(result) => result,
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the run stays open: it cannot be kept");
+                    None
+                }
+            }
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn drive(&self, mut run: Run, begun: Option<Stepped>) -> Result<Option<RunResult>, EngineError> {
+        let mut stepped = match begun {
+            Some(begun) => begun,
+            None if run.record.status == RunStatus::Received => match self.receive(&mut run).await? {
+                Some(stepped) => stepped,
+                None => return Ok(run.record.status.is_final().then(|| result(&run, None))),
+            },
+            None => match self.resume(&mut run).await? {
+                Some(stepped) => stepped,
+                None => return Ok(None),
+            },
+        };
+        while !stepped.ended {
+            let Some(Effect::Call(call)) = stepped.effects.pop() else { return Ok(None) };
+            let (event, record) = self.perform(&run, &call).await;
+            let mut batch = Batch::new();
+            stepped = self.put_step(&mut run, &mut batch, event, Some(record), self.0.queue.is_closed())?;
+            self.keep(batch).await?;
+            if let Some(Effect::Retry { .. }) = stepped.effects.last() {
+                self.0.queue.push_timed(run.open.ready_at_ms, run.id().clone());
+                return Ok(None);
+            }
+        }
+        let ending = run.state.ending().cloned();
+        tracing::info!(status = run.record.status.as_str(), "run ended");
+        Ok(Some(result(&run, ending)))
+    }
+
+    /// Takes an event to the machine and writes what follows, in one batch.
+    /// Draining, an effect whose intent would follow is left for the next start.
+    pub(crate) fn put_step(
+        &self,
+        run: &mut Run,
+        batch: &mut Batch,
+        event: Event,
+        call: Option<CallRecord>,
+        draining: bool,
+    ) -> Result<Stepped, EngineError> {
+        let flow = run.flow.clone();
+        let mut transition = flow::step(flow.plan(), &run.state, event);
+        if draining && matches!(transition.entries.last(), Some(Entry::Intended { .. } | Entry::Resumed { .. })) {
+            transition.entries.pop();
+            transition.effects.clear();
+        }
+        let now_ms = self.now_ms();
+        run.put_line(batch, now_ms, transition.entries, call)?;
+        let mut ended = false;
+        match transition.effects.last() {
+            Some(Effect::Finish(ending)) => {
+                run.put_ending(batch, now_ms, ending)?;
+                ended = true;
+            }
+            Some(Effect::Retry { after, .. }) => run.put_parked(batch, now_ms + self.wait_ms(*after))?,
+            Some(Effect::Call(_) | Effect::Continue) | None => {}
+        }
+        Ok(Stepped { effects: transition.effects, ended })
+    }
+
+    /// Full jitter for backoff; what the remote asked for plus a little, so that
+    /// those who wait do not come back all at once.
+    fn wait_ms(&self, after: After) -> u64 {
+        let chance = self.0.clock.random();
+        match after {
+            After::Backoff { most_ms } => chance % most_ms.max(1) + 1,
+            After::Wait { ms } => ms + chance % (ms / 10 + 50),
+        }
+    }
+
+    /// What an open run needs next, from its entries alone.
+    async fn resume(&self, run: &mut Run) -> Result<Option<Stepped>, EngineError> {
+        let mut effects = flow::pending(run.flow.plan(), &run.state);
+        let event = match effects.pop() {
+            None => return Ok(None),
+            Some(Effect::Continue) => Event::Continue,
+            Some(Effect::Retry { step, .. }) => {
+                if run.open.ready_at_ms > self.now_ms() {
+                    self.0.queue.push_timed(run.open.ready_at_ms, run.id().clone());
+                    return Ok(None);
+                }
+                Event::RetryDue { step }
+            }
+            // The host stopped while it was under way.
+            Some(Effect::Call(call)) if call.repeatable() => {
+                return Ok(Some(Stepped { effects: vec![Effect::Call(call)], ended: false }));
+            }
+            Some(Effect::Call(call)) => Event::Interrupted { step: call.step },
+            Some(Effect::Finish(_)) => return Ok(None),
+        };
+        let mut batch = Batch::new();
+        let stepped = self.put_step(run, &mut batch, event, None, false)?;
+        self.keep(batch).await?;
+        Ok(Some(stepped))
+    }
+
+    /// Performs a call; everything that can go wrong is an event.
+    async fn perform(&self, run: &Run, call: &Call) -> (Event, CallRecord) {
+        let uses = &call.uses;
+        let plan = run.flow.plan();
+        let environment = &run.record.environment;
+        let digest = plan.locked().get(&uses.plugin).copied();
+        let installed = digest.and_then(|digest| self.0.catalogue.plugin(&digest));
+        let connection = call.connection.as_ref().map(|id| self.live_connection(environment, id)).transpose();
+        let report = match (&installed, &connection) {
+            (Some(installed), Ok(connection)) => {
+                let target = CallTarget::Action { operation: uses.operation.clone(), input: call.input.clone() };
+                self.call(target, installed, connection.as_deref(), self.whom(run, Some(call))).await
+            }
+            (None, _) => not_made(Failure::Unavailable {
+                problem: Problem::new("plugin-gone", format!("the flow's plugin {} is not installed", uses.plugin))
+                    .fix("install it again, then replay the run"),
+            }),
+            (_, Err(error)) => not_made(Failure::Unavailable { problem: error.problems().swap_remove(0) }),
+        };
+        let sent = report.sent && !refused_by_remote(&report);
+        let digest = installed.map(|installed| installed.record.digest);
+        let record = record(Some(call), call.attempt, digest, &report);
+        let event = match report.outcome {
+            Ok(Answer::Output(output)) => {
+                let output = Arc::new(serde_json::from_str(&output).unwrap_or(Value::Null));
+                Event::CallSucceeded { step: call.step.clone(), output }
+            }
+            Ok(Answer::Events(_) | Answer::Account(_)) => {
+                Event::CallSucceeded { step: call.step.clone(), output: Arc::default() }
+            }
+            Err(failure) => {
+                tracing::warn!(step = %call.step, attempt = call.attempt, problem = failure.to_problem().what, "call failed");
+                Event::CallFailed { step: call.step.clone(), failure, sent }
+            }
+        };
+        (event, record)
+    }
+
+    fn whom<'a>(&self, run: &'a Run, call: Option<&Call>) -> CallFor<'a> {
+        CallFor {
+            environment: &run.record.environment,
+            flow: Some(run.record.flow.to_string()),
+            run: Some(run.id().to_string()),
+            step: call.map(|call| call.step.to_string()),
+            attempt: call.map_or(run.open.receive_attempts + 1, |call| call.attempt),
+            key: call.map_or_else(|| run.id().to_string(), |call| call.key.clone()),
+            timeout_ms: call.and_then(|call| call.timeout_ms),
+        }
+    }
+
+    /// Lets the connector read the delivery. None: the run is over, or parked.
+    async fn receive(&self, run: &mut Run) -> Result<Option<Stepped>, EngineError> {
+        let (report, digest) = self.call_receive(run).await;
+        let attempt = run.open.receive_attempts + 1;
+        let call = record(None, attempt, digest, &report);
+        let now_ms = self.now_ms();
+        let mut batch = Batch::new();
+        let failure = match report.outcome {
+            Ok(Answer::Events(events)) if events.is_empty() => {
+                run.put_line(&mut batch, now_ms, Vec::new(), Some(call))?;
+                run.put_ended(&mut batch, now_ms, RunStatus::Ignored)?;
+                self.keep(batch).await?;
+                return Ok(None);
+            }
+            Ok(Answer::Events(events)) => return self.put_events(run, batch, events, call).await.map(Some),
+            Ok(Answer::Output(_) | Answer::Account(_)) => {
+                Failure::Permanent { message: "the sandbox mixed up two calls".to_owned() }
+            }
+            Err(failure) => failure,
+        };
+        run.put_line(&mut batch, now_ms, Vec::new(), Some(call))?;
+        run.open.receive_attempts = attempt;
+        let again = failure.remedy() == Remedy::Retry && attempt < RECEIVE_ATTEMPTS_MAX;
+        if again {
+            let wait_ms = self.wait_ms(After::Backoff { most_ms: 1_000 << attempt });
+            run.put_parked(&mut batch, now_ms + wait_ms)?;
+        } else {
+            run.put_dead(&mut batch, now_ms, None, failure)?;
+        }
+        self.keep(batch).await?;
+        if again {
+            self.0.queue.push_timed(run.open.ready_at_ms, run.id().clone());
+        }
+        Ok(None)
+    }
+
+    /// The events of a delivery, in one batch: the first goes on in this run, each
+    /// other one becomes a run of its own.
+    async fn put_events(
+        &self,
+        run: &mut Run,
+        mut batch: Batch,
+        events: Vec<sandbox::Event>,
+        call: CallRecord,
+    ) -> Result<Stepped, EngineError> {
+        let mut payloads = distinct(events).into_iter();
+        let first = payloads.next().unwrap_or_default();
+        let mut others = Vec::new();
+        for (index, payload) in (1..).zip(payloads) {
+            let mut other = self.new_run(&run.flow.clone(), at(&run.record.origin, index), RunStatus::Running);
+            other.put_accepted(&mut batch)?;
+            let started = Entry::Started { trigger: payload, run: other.facts() };
+            other.put_line(&mut batch, self.now_ms(), vec![started], None)?;
+            others.push(other);
+        }
+        run.put_under_way(&mut batch)?;
+        let event = Event::Started { trigger: first, run: run.facts() };
+        let stepped = self.put_step(run, &mut batch, event, Some(call), self.0.queue.is_closed())?;
+        let bytes = batch.bytes();
+        self.keep(batch).await?;
+        others.into_iter().for_each(|other| self.0.queue.push(other, bytes));
+        Ok(stepped)
+    }
+
+    async fn call_receive(&self, run: &Run) -> (Report, Option<model::Digest>) {
+        let missing = |what: &str| {
+            let problem = Problem::new("trigger-gone", format!("the delivery cannot be read: {what}"))
+                .fix("install and approve the plugin again, then replay the run");
+            (not_made(Failure::Unavailable { problem }), None)
+        };
+        let Trigger::Connector { uses, connection, config, .. } = run.flow.plan().trigger() else {
+            return missing("the flow's trigger needs no connector");
+        };
+        let digest = run.flow.plan().locked().get(&uses.plugin);
+        let Some(installed) = digest.and_then(|digest| self.0.catalogue.plugin(digest)) else {
+            return missing(&format!("the plugin {} is not installed", uses.plugin));
+        };
+        let Some(delivery) = &run.delivery else { return missing("its raw form is gone") };
+        // A connection revoked since then does not matter: reading sends nothing.
+        let connection = self.0.catalogue.connection(&run.record.environment, connection);
+        let target = CallTarget::Receive {
+            trigger: uses.operation.clone(),
+            config: Arc::new(config.clone()),
+            delivery: Delivery {
+                headers: delivery.record.headers.clone(),
+                query: delivery.record.query.clone(),
+                body: delivery.body.to_vec(),
+            },
+        };
+        let report = self.call(target, &installed, connection.as_deref(), self.whom(run, None)).await;
+        (report, Some(installed.record.digest))
+    }
+
+    /// Hands a batch to the store; while the disk is full or the writer behind, the
+    /// result of a call is offered again, since it cannot be had a second time.
+    async fn keep(&self, batch: Batch) -> Result<(), EngineError> {
+        loop {
+            match self.0.store.commit(batch.clone()).await {
+                Err(CommitError::Busy | CommitError::Full) => {
+                    tracing::warn!("a result waits for the store");
+                    tokio::time::sleep(std::time::Duration::from_millis(KEEP_AGAIN_MS)).await;
+                }
+                outcome => return outcome.map(drop).map_err(EngineError::from),
+            }
+        }
+    }
+
+    /// An open run as the store has it. None: it has ended meanwhile.
+    fn load_run(&self, id: &RunId) -> Result<Option<Run>, EngineError> {
+        let parts: [&[u8]; 1] = [id.as_str().as_bytes()];
+        let store = &*self.0.store;
+        let (Some(open), Some(record)) = (OPEN.get(store, &parts)?, RUNS.get(store, &parts)?) else { return Ok(None) };
+        let flow = self.version(&record.environment, &record.flow, record.version)?;
+        let mut run = Run::new(record, flow);
+        run.open = open;
+        for line in self.lines(id)? {
+            line.entries.iter().for_each(|entry| run.state.apply(entry));
+            run.line += 1;
+        }
+        if let Some(record) = DELIVERIES.get(store, &parts)? {
+            let body = store.get(&BODIES.key(&parts))?.unwrap_or_default();
+            run.delivery = Some(RawDelivery { record, body });
+        }
+        Ok(Some(run))
+    }
+
+    /// What happened in a run, in order.
+    pub(crate) fn lines(&self, run: &RunId) -> Result<Vec<Line>, EngineError> {
+        let mut lines = Vec::new();
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = LINES.list(
+                &*self.0.store,
+                &[run.as_str().as_bytes()],
+                after.as_deref(),
+                crate::flows::PAGE,
+                Order::Ascending,
+            )?;
+            let Some((last, _)) = page.last() else { return Ok(lines) };
+            after = Some(last.to_vec());
+            lines.extend(page.into_iter().map(|(_, line)| line));
+        }
+    }
+
+    /// Puts every open run back into the queue: once, at start.
+    pub(crate) fn recover(&self) -> Result<usize, EngineError> {
+        let mut count = 0;
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = OPEN.list(&*self.0.store, &[], after.as_deref(), crate::flows::PAGE, Order::Ascending)?;
+            let Some((last, _)) = page.last() else { return Ok(count) };
+            after = Some(last.to_vec());
+            for (key, open) in page {
+                let id = OPEN.parts(&key).and_then(|parts| String::from_utf8(parts.into_iter().next()?).ok());
+                let Some(id) = id.and_then(|id| id.parse::<RunId>().ok()) else { continue };
+                count += 1;
+                if open.ready_at_ms > self.now_ms() {
+                    self.0.queue.push_timed(open.ready_at_ms, id);
+                } else {
+                    self.0.queue.push_stored(id);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the remote answered every changing request with "not now": 429 and 503
+/// are given before anything is done, so the call may be repeated whatever it does.
+fn refused_by_remote(report: &Report) -> bool {
+    let changing = |method: &str| !matches!(method, "GET" | "HEAD" | "OPTIONS" | "LIST" | "READ");
+    let mut changes = report.accesses.iter().filter(|access| access.allowed && changing(&access.method)).peekable();
+    changes.peek().is_some() && changes.all(|access| matches!(access.status, Some(429 | 503)))
+}
+
+fn record(call: Option<&Call>, attempt: u32, digest: Option<model::Digest>, report: &Report) -> CallRecord {
+    CallRecord {
+        step: call.map(|call| call.step.clone()),
+        attempt,
+        digest,
+        accesses: report.accesses.clone(),
+        log: report.log.clone(),
+        duration_us: report.duration_us,
+        failure: report.outcome.as_ref().err().cloned(),
+    }
+}
+
+/// Payloads, each key once: a connector may name the same event twice.
+fn distinct(events: Vec<sandbox::Event>) -> Vec<Arc<Value>> {
+    let mut seen = std::collections::HashSet::new();
+    events
+        .into_iter()
+        .filter(|event| event.dedupe_key.as_ref().is_none_or(|key| seen.insert(key.clone())))
+        .map(|event| Arc::new(serde_json::from_str(&event.payload).unwrap_or(Value::Null)))
+        .collect()
+}
+
+fn at(origin: &Origin, index: u32) -> Origin {
+    match origin {
+        Origin::Webhook { delivery_key, .. } => Origin::Webhook { delivery_key: delivery_key.clone(), index },
+        origin @ (Origin::Manual { .. } | Origin::Replay { .. }) => origin.clone(),
+    }
+}
+
+fn result(run: &Run, ending: Option<flow::Ending>) -> RunResult {
+    let (output, failure) = ending.map_or_else(Default::default, |ending| (ending.output, ending.failure));
+    RunResult {
+        run: run.id().clone(),
+        status: run.record.status,
+        output,
+        problem: failure.map(|failure| failure.to_problem()),
+    }
+}
