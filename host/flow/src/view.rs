@@ -42,6 +42,8 @@ pub enum StepOutcome {
     Continued,
     /// Failed, and the run with it.
     Failed,
+    /// A person ended the run during its call.
+    Cancelled,
 }
 
 /// One step of a run.
@@ -153,9 +155,15 @@ fn tell(view: &mut StepView, entry: &Entry) {
             view.outcome = if *continued { StepOutcome::Continued } else { StepOutcome::Failed };
             view.failure = Some(failure.clone());
         }
-        // A `stop` has done its work; a failed or cancelled step keeps its own word.
-        Entry::Finished(_) if view.outcome == StepOutcome::NotReached => view.outcome = StepOutcome::Succeeded,
-        Entry::Finished(_) => {}
+        Entry::Finished(_) => match view.outcome {
+            StepOutcome::NotReached => view.outcome = StepOutcome::Succeeded,
+            StepOutcome::Calling | StepOutcome::Waiting => view.outcome = StepOutcome::Cancelled,
+            StepOutcome::Skipped
+            | StepOutcome::Succeeded
+            | StepOutcome::Continued
+            | StepOutcome::Failed
+            | StepOutcome::Cancelled => {}
+        },
     }
 }
 

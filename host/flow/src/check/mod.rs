@@ -1,9 +1,35 @@
-//! The check at save.
+//! The check at save: a document becomes a plan, or a list of every problem.
+//!
+//! Owns the reading of documents and everything that can be known before a run.
+//! Refuses to know storage: connectors and connections come in by a trait.
+//! Invariant: a plan that comes out needs no check again.
 
-use model::Problem;
+mod accounts;
+mod names;
+mod read;
+mod report;
+mod shape;
+mod steps;
+mod tree;
+mod trigger;
+mod values;
+
+use std::collections::BTreeMap;
+
+use model::{FlowId, Problem, Team};
 
 use crate::operations::Operations;
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
+use names::Names;
+use read::Fields;
+use report::{Report, wrong};
+use steps::Steps;
+use tree::{Content, Node};
+use trigger::Started;
+
+/// The document's format that this host reads.
+const VERSION: u64 = 1;
+const KEYS: [&str; 10] = ["version", "id", "name", "purpose", "owner", "team", "tags", "trigger", "steps", "output"];
 
 /// How a document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,10 +43,96 @@ pub enum Format {
     Yaml,
 }
 
-/// Reads and checks a flow document.
+/// Reads and checks a flow document. `file_name` is used in messages only.
 ///
 /// # Errors
-/// Every problem of the document.
-pub fn check(_text: &str, _format: Format, _file_name: &str, _operations: &dyn Operations) -> Result<Plan, Vec<Problem>> {
-    Err(vec![Problem::new("unchecked", "the check is not wired up")])
+/// Every problem of the document, at most 100, in the order of the document. The
+/// field of each is its path, followed by ` (file:line)` when the line is known.
+pub fn check(text: &str, format: Format, file_name: &str, operations: &dyn Operations) -> Result<Plan, Vec<Problem>> {
+    let document = tree::parse(text, format, file_name).map_err(|problem| vec![problem])?;
+    let mut report = Report::new(file_name);
+    let plan = Fields::of(&document, "", &mut report).and_then(|fields| read_flow(&fields, operations, &mut report));
+    match plan {
+        Some(plan) if report.len() == 0 => Ok(plan),
+        Some(_) | None => Err(report.into_problems()),
+    }
+}
+
+fn read_flow(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Report<'_>) -> Option<Plan> {
+    fields.only(&KEYS, report);
+    version(fields, report);
+    fields.required("id", "a name such as alert-on-bug", report);
+    let id: Option<FlowId> = fields.name("id", report);
+    fields.required("name", "what people call it", report);
+    let name = fields.text("name", report);
+    let purpose = fields.text("purpose", report);
+    let owner = fields.text("owner", report);
+    let team: Option<Team> = fields.name("team", report);
+    let tags = tags(fields, report);
+    let started = match fields.required("trigger", "what starts the flow", report) {
+        Some(node) => trigger::read(node, operations, report),
+        None => Started::unknown(),
+    };
+    let (respond, trigger, event) = (started.respond, started.trigger, started.event);
+    let steps_node = fields.required("steps", "a list of steps", report);
+    let mut steps = Steps { operations, report, names: Names::of(event, ids(steps_node)), steps: Vec::new() };
+    let block = steps_node.map(|node| steps.block(node, "steps", 0)).unwrap_or_default();
+    let Steps { report, mut names, mut steps, .. } = steps;
+    names.current = None;
+    let output = fields.get("output").map(|node| values::read(node, "output", &names, report).template);
+    block.link(None, &mut steps);
+    let steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
+    let first = block.first();
+    Some(Plan {
+        version: 1,
+        id: id?,
+        name: name?,
+        purpose,
+        owner,
+        team,
+        tags,
+        trigger: trigger?,
+        respond,
+        first,
+        steps,
+        output,
+        locked: BTreeMap::new(),
+    })
+}
+
+fn version(fields: &Fields<'_>, report: &mut Report<'_>) {
+    let Some(node) = fields.required("version", "1", report) else { return };
+    if node.to_json().as_u64() != Some(VERSION) {
+        let problem = wrong("version", "1", node).cause("the document was written for another release, or by mistake");
+        report.add(node, "version", problem.fix("write version: 1"));
+    }
+}
+
+fn tags(fields: &Fields<'_>, report: &mut Report<'_>) -> Vec<String> {
+    let Some(node) = fields.get("tags") else { return Vec::new() };
+    let Content::List(items) = &node.content else {
+        report.add(node, "tags", wrong("tags", "a list of texts", node));
+        return Vec::new();
+    };
+    items.iter().enumerate().filter_map(|(at, item)| read::text(item, "a tag", &format!("tags[{at}]"), report)).collect()
+}
+
+/// Every step id of the document, branches included.
+fn ids(steps: Option<&Node>) -> Vec<String> {
+    let mut found = Vec::new();
+    collect_ids(steps, &mut found);
+    found
+}
+
+fn collect_ids(steps: Option<&Node>, found: &mut Vec<String>) {
+    let Some(Node { content: Content::List(items), .. }) = steps else { return };
+    for item in items {
+        let Content::Object(fields) = &item.content else { continue };
+        let get = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, node)| node);
+        if let Some(Node { content: Content::Text(id), .. }) = get("id") {
+            found.push(id.clone());
+        }
+        collect_ids(get("then"), found);
+        collect_ids(get("else"), found);
+    }
 }

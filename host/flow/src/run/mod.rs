@@ -10,8 +10,6 @@ mod event;
 mod retry;
 mod state;
 mod step;
-#[cfg(test)]
-mod tests;
 
 pub use entry::{Branch, Ending, Entry, RunFacts};
 pub use event::{After, Call, Effect, Event, Transition, idempotency_key};

@@ -155,7 +155,11 @@ impl<'a> Walk<'a> {
     fn advance(&mut self) {
         loop {
             let next = match &self.state.place {
-                Place::New | Place::Calling(_) | Place::Waiting(..) | Place::Finished(_) => return,
+                Place::New | Place::Waiting(..) | Place::Finished(_) => return,
+                Place::Calling(attempt) => match self.find(&attempt.step) {
+                    Ok(_) => return,
+                    Err(failure) => Err(failure),
+                },
                 Place::Start => Ok(self.plan.first),
                 Place::Behind(step) => self.find(step).map(|found| found.next),
                 Place::In(step, taken) => self.find(step).map(|found| enter(found, *taken)),

@@ -20,7 +20,9 @@ use serde_json::{Map, Value};
 
 pub(crate) use convert::{Budget, is_true};
 pub(crate) use expression::{Expression, Reference};
-pub(crate) use path::{Path, Segment, child};
+#[cfg(test)]
+pub(crate) use path::parse_path;
+pub(crate) use path::{Path, Segment, child, show};
 pub(crate) use scope::{Known, Scope};
 
 /// A JSON value in which texts may hold expressions. Serialised as written.
@@ -107,7 +109,8 @@ pub(crate) fn compile(value: &Value, field: &str, faults: &mut Vec<Fault>) -> No
     }
 }
 
-fn compile_text(text: &str) -> Result<Node, String> {
+/// Compiles one text.
+pub(crate) fn compile_text(text: &str) -> Result<Node, String> {
     let parts = scan::split(text)?;
     if let [scan::Part::Expression(source)] = parts.as_slice() {
         return Expression::compile(source).map(Node::Whole);
@@ -196,6 +199,3 @@ impl<'de> Deserialize<'de> for Template {
         Value::deserialize(deserializer).map(Self::new)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -26,11 +26,6 @@ impl Path {
     pub(crate) fn below(&self) -> &[Segment] {
         self.0.get(1..).unwrap_or_default()
     }
-
-    /// Whether `other` is this path or lies below it.
-    pub(crate) fn covers(&self, other: &Self) -> bool {
-        other.0.starts_with(&self.0)
-    }
 }
 
 impl fmt::Display for Path {
@@ -62,8 +57,18 @@ pub(crate) fn child(field: &str, name: &str) -> String {
 }
 
 /// Whether a name can stand after a dot.
-pub(crate) fn is_plain(name: &str) -> bool {
+fn is_plain(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// What follows the root of a path as an expression writes it, for tests.
+#[cfg(test)]
+pub(crate) fn parse_path(text: &str) -> Vec<Segment> {
+    text.split(['.', '[', ']'])
+        .filter(|part| !part.is_empty())
+        .skip(1)
+        .map(|part| part.parse().map_or_else(|_| Segment::Field(part.to_owned()), Segment::Index))
+        .collect()
 }
