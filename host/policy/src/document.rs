@@ -114,16 +114,13 @@ impl<'s, 't> Section<'s, 't> {
         Some(section)
     }
 
-    fn table_of(&self, name: &str, span: Range<usize>, value: &'s DeValue<'t>) -> Option<Section<'s, 't>> {
-        match value {
-            DeValue::Table(table) => {
-                Some(Section { source: self.source, table, at: span.start, name: name.to_owned() })
-            }
-            other => {
-                self.wrong_type(name, "a table", other, span.start);
-                None
-            }
-        }
+    fn table_of(&self, key: &str, span: Range<usize>, value: &'s DeValue<'t>) -> Option<Section<'s, 't>> {
+        let DeValue::Table(table) = value else {
+            self.wrong_type(key, "a table", value, span.start);
+            return None;
+        };
+        let name = if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) };
+        Some(Section { source: self.source, table, at: span.start, name })
     }
 
     /// The table of an entry; reports keys that are not known.
@@ -233,7 +230,7 @@ impl<'s, 't> Section<'s, 't> {
     }
 
     fn missing(&self, key: &str, example: &str) {
-        let place = if self.name.is_empty() { String::new() } else { format!(" in {}", self.name) };
+        let place = if self.name.is_empty() { String::new() } else { format!(" in [{}]", self.name) };
         let problem = Problem::new("missing-key", format!("the key {key:?} is missing{place}"));
         self.source.report(self.at, problem.fix(format!("add the line: {example}")));
     }
