@@ -25,8 +25,10 @@ pub(crate) struct Scrubber {
 
 struct Needle {
     finder: Finder<'static>,
-    /// Holds bytes that encoders escape.
+    /// May come with bytes escaped.
     escapable: bool,
+    /// Has blanks, which forms send as `+`.
+    spaced: bool,
 }
 
 impl Scrubber {
@@ -48,7 +50,8 @@ impl Scrubber {
         }
         forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         forms.dedup();
-        Self { needles: forms.iter().map(|form| Needle::new(form)).collect() }
+        let plain = credential.secret().unwrap_or_default().as_bytes();
+        Self { needles: forms.iter().map(|form| Needle::new(form, form == plain)).collect() }
     }
 
     /// The bytes without the secret; borrowed when it is not in them.
@@ -103,15 +106,17 @@ fn cut(bytes: &[u8], mut hits: Vec<(usize, usize)>) -> Vec<u8> {
 }
 
 impl Needle {
-    fn new(form: &[u8]) -> Self {
-        let escapable = form.iter().any(|byte| !byte.is_ascii_alphanumeric());
-        Self { finder: Finder::new(form).into_owned(), escapable }
+    /// Encoders leave letters and digits alone; of the secret itself (`thorough`) not
+    /// even that is taken for granted.
+    fn new(form: &[u8], thorough: bool) -> Self {
+        let escapable = thorough || form.iter().any(|byte| !byte.is_ascii_alphanumeric());
+        Self { finder: Finder::new(form).into_owned(), escapable, spaced: form.contains(&b' ') }
     }
 
     fn find(&self, bytes: &[u8], escapes: bool, hits: &mut Vec<(usize, usize)>) {
         let form = self.finder.needle();
         hits.extend(self.finder.find_iter(bytes).map(|start| (start, start + form.len())));
-        if !(self.escapable && escapes) {
+        if !(self.escapable && escapes || self.spaced) {
             return;
         }
         for start in memchr::memchr3_iter(form[0], b'%', b'\\', bytes) {

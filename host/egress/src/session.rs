@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use model::{AccessRecord, ConnectionId, Credential, Digest, Environment, Failure, Limits};
+use model::{AccessRecord, ConnectionId, Credential, Digest, Failure, Limits};
 use policy::Authority;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -20,8 +20,6 @@ use crate::transport::Owner;
 pub struct SessionSpec {
     /// The component that runs.
     pub digest: Digest,
-    /// Where it runs. Pools and waits are never shared across environments.
-    pub environment: Environment,
     /// The connection whose credential it uses.
     pub connection: Option<ConnectionId>,
     /// What it may do.
@@ -50,10 +48,12 @@ pub(crate) type Slots = (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePerm
 impl Session {
     pub(crate) fn new(egress: Arc<Egress>, spec: SessionSpec) -> Self {
         let now_ms = (egress.clock)();
-        let plugin = (spec.digest, spec.environment.clone());
+        // Pools and waits are never shared across environments.
+        let environment = spec.authority.environment();
+        let plugin = (spec.digest, environment.clone());
         let plugin_gate = egress.plugin_gates.get(plugin, &spec.limits, now_ms);
         let connection_gate = spec.connection.clone().map(|connection| {
-            egress.connection_gates.get((spec.environment.clone(), connection), &spec.limits, now_ms)
+            egress.connection_gates.get((environment.clone(), connection), &spec.limits, now_ms)
         });
         Self { egress, spec, ledger: Ledger::default(), plugin_gate, connection_gate, scrubber: OnceLock::new() }
     }
@@ -105,8 +105,8 @@ impl Session {
     }
 
     pub(crate) fn owner(&self) -> Owner {
-        let SessionSpec { digest, environment, connection, .. } = &self.spec;
-        Owner { digest: *digest, environment: environment.clone(), connection: connection.clone() }
+        let SessionSpec { digest, connection, authority, .. } = &self.spec;
+        Owner { digest: *digest, environment: authority.environment().clone(), connection: connection.clone() }
     }
 
     /// Leave of plugin and connection for one request, or how long to wait.

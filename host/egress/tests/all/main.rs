@@ -1,0 +1,15 @@
+//! Egress against real servers on the loopback interface. Servers are the judges:
+//! what they did not see has not left.
+
+mod addresses;
+mod caps;
+mod credentials;
+mod decisions;
+mod pools;
+mod rates;
+mod redirects;
+mod secure;
+mod server;
+mod times;
+mod transports;
+mod world;
