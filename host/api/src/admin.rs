@@ -1,0 +1,71 @@
+//! Administration: everything below `/api/v1`, behind the caller's proof.
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, post};
+use engine::{Engine, Health};
+use http::StatusCode;
+
+use crate::auth::{Auth, require};
+use crate::hooks::alive;
+use crate::request::Json;
+use crate::watch::watched;
+use crate::{connections, flows, plugins, policies, runs};
+
+/// What administrators may reach.
+pub fn admin_router(engine: Engine, auth: Auth) -> Router {
+    let api = plugin_routes()
+        .merge(connection_routes())
+        .merge(flow_routes())
+        .route("/policy/explain", post(policies::explain))
+        .route("/health", get(health))
+        .fallback(crate::watch::unknown_place)
+        .method_not_allowed_fallback(crate::watch::wrong_method)
+        .layer(from_fn_with_state(auth, require));
+    let router = Router::new()
+        .route("/healthz", get(alive))
+        .route("/readyz", get(ready))
+        .nest("/api/v1", api)
+        .with_state(engine);
+    watched(router)
+}
+
+fn plugin_routes() -> Router<Engine> {
+    Router::new()
+        .route("/plugins", post(plugins::install).get(plugins::list))
+        .route("/plugins/{name}", get(plugins::show))
+        .route("/plugins/{name}/approvals", post(plugins::approve))
+        .route("/plugins/{name}/approvals/{environment}", delete(plugins::revoke))
+        .route("/plugins/{name}/call", post(plugins::call))
+}
+
+fn connection_routes() -> Router<Engine> {
+    Router::new()
+        .route("/connections", post(connections::add).get(connections::list))
+        .route("/connections/{environment}/{id}", delete(connections::revoke))
+        .route("/connections/{environment}/{id}/check", post(connections::check))
+}
+
+fn flow_routes() -> Router<Engine> {
+    Router::new()
+        .route("/flows", post(flows::apply).get(flows::list))
+        .route("/flows/check", post(flows::check))
+        .route("/flows/{environment}/{id}", get(flows::show))
+        .route("/flows/{environment}/{id}/runs", post(flows::run))
+        .route("/runs", get(runs::list))
+        .route("/runs/{id}", get(runs::show))
+        .route("/runs/{id}/replay", post(runs::replay))
+        .route("/dead-letters", get(runs::dead_letters))
+}
+
+async fn health(State(engine): State<Engine>) -> Json<Health> {
+    Json(engine.health())
+}
+
+/// Not ready: going down, so that nothing new should be sent here.
+async fn ready(State(engine): State<Engine>) -> (StatusCode, Json<Health>) {
+    let health = engine.health();
+    let status = if health.draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (status, Json(health))
+}

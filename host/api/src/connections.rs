@@ -1,0 +1,66 @@
+//! Connections: add, list, check, revoke. A secret goes in and never comes out.
+
+use axum::extract::State;
+use engine::{CallView, ConnectionRecord, Engine};
+use http::StatusCode;
+use model::{ConnectionId, Credential, Environment};
+use serde::Serialize;
+
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::request::{Json, Path};
+use crate::wire::{NewAuth, NewConnection};
+
+#[derive(Serialize)]
+pub(crate) struct ConnectionList {
+    connections: Vec<ConnectionRecord>,
+}
+
+pub(crate) async fn add(
+    State(engine): State<Engine>,
+    Caller(by): Caller,
+    Json(new): Json<NewConnection>,
+) -> Result<(StatusCode, Json<ConnectionRecord>), ApiError> {
+    let new = engine::NewConnection {
+        id: new.id,
+        environment: new.environment,
+        plugin: new.plugin,
+        label: new.label,
+        base_url: new.base_url,
+        credential: credential(new.auth),
+        webhook_secret: new.webhook_secret.map(|secret| secret.0),
+        scopes: new.scopes,
+    };
+    Ok((StatusCode::CREATED, Json(engine.add_connection(new, &by).await?)))
+}
+
+fn credential(auth: NewAuth) -> Credential {
+    match auth {
+        NewAuth::Bearer { secret } => Credential::Bearer { token: secret.0 },
+        NewAuth::Basic { user, secret } => Credential::Basic { user, password: secret.0 },
+        NewAuth::Header { name, prefix, secret } => {
+            Credential::Header { name: name.to_ascii_lowercase(), prefix, value: secret.0 }
+        }
+        NewAuth::Query { name, secret } => Credential::Query { name, value: secret.0 },
+        NewAuth::None => Credential::None,
+    }
+}
+
+pub(crate) async fn list(State(engine): State<Engine>) -> Json<ConnectionList> {
+    Json(ConnectionList { connections: engine.connections() })
+}
+
+pub(crate) async fn check(
+    State(engine): State<Engine>,
+    Path((environment, id)): Path<(Environment, ConnectionId)>,
+) -> Result<Json<CallView>, ApiError> {
+    Ok(Json(engine.check_connection(&environment, &id).await?))
+}
+
+pub(crate) async fn revoke(
+    State(engine): State<Engine>,
+    Caller(by): Caller,
+    Path((environment, id)): Path<(Environment, ConnectionId)>,
+) -> Result<Json<ConnectionRecord>, ApiError> {
+    Ok(Json(engine.revoke_connection(&environment, &id, &by).await?))
+}

@@ -1,0 +1,74 @@
+//! Flows: check, apply, look at, start.
+
+use axum::extract::State;
+use engine::{Engine, FlowView};
+use flow::{Format, Plan};
+use http::StatusCode;
+use model::{Environment, FlowId};
+use serde::Serialize;
+
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::request::{Json, Path};
+use crate::wire::{CheckedFlow, DocumentFormat, NewFlow, NewRun, RunAnswer};
+
+#[derive(Serialize)]
+pub(crate) struct FlowList {
+    flows: Vec<FlowView>,
+}
+
+pub(crate) async fn check(State(engine): State<Engine>, Json(new): Json<NewFlow>) -> Result<Json<CheckedFlow>, ApiError> {
+    let plan = engine.check_flow(&new.document, format(new.format), file(&new), &new.environment)?;
+    Ok(Json(checked(&plan)))
+}
+
+pub(crate) async fn apply(
+    State(engine): State<Engine>,
+    Caller(by): Caller,
+    Json(new): Json<NewFlow>,
+) -> Result<(StatusCode, Json<FlowView>), ApiError> {
+    let view = engine.apply_flow(&new.document, format(new.format), file(&new), &new.environment, &by).await?;
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+pub(crate) async fn list(State(engine): State<Engine>) -> Json<FlowList> {
+    Json(FlowList { flows: engine.flows() })
+}
+
+pub(crate) async fn show(
+    State(engine): State<Engine>,
+    Path((environment, id)): Path<(Environment, FlowId)>,
+) -> Result<Json<FlowView>, ApiError> {
+    Ok(Json(engine.flow(&environment, &id)?))
+}
+
+pub(crate) async fn run(
+    State(engine): State<Engine>,
+    Caller(by): Caller,
+    Path((environment, id)): Path<(Environment, FlowId)>,
+    Json(new): Json<NewRun>,
+) -> Result<(StatusCode, Json<RunAnswer>), ApiError> {
+    let run = engine.start(&environment, &id, new.input, &by).await?;
+    Ok((StatusCode::ACCEPTED, Json(RunAnswer { run, duplicate: false })))
+}
+
+fn format(format: DocumentFormat) -> Format {
+    match format {
+        DocumentFormat::Yaml => Format::Yaml,
+        DocumentFormat::Json => Format::Json,
+    }
+}
+
+fn file(new: &NewFlow) -> &str {
+    new.file.as_deref().unwrap_or("flow")
+}
+
+fn checked(plan: &Plan) -> CheckedFlow {
+    CheckedFlow {
+        id: plan.id().to_string(),
+        name: plan.name().to_owned(),
+        steps: plan.steps().len(),
+        operations: plan.operations().iter().map(|uses| uses.operation.to_string()).collect(),
+        connections: plan.connections().into_iter().cloned().collect(),
+    }
+}

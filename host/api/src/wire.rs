@@ -1,0 +1,278 @@
+//! What goes over the wire besides the engine's own views: requests in, answers out.
+//!
+//! Requests are strict: an unknown field is refused. Both sides of the Unix socket
+//! use these types, so that the command line cannot drift from the API.
+
+use model::{ConnectionId, Environment, OperationId, PluginId, Problem, RunId, Scope};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+/// The body of every refusal.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Problems {
+    /// What is wrong, each with cause and fix.
+    pub problems: Vec<Problem>,
+}
+
+/// The answer of `/healthz`.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Alive {
+    /// `ok`
+    pub status: &'static str,
+}
+
+/// A run that was accepted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunAnswer {
+    /// Its name.
+    pub run: RunId,
+    /// Whether the delivery had been accepted before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub duplicate: bool,
+}
+
+/// A synchronous run that failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunRefused {
+    /// Its name.
+    pub run: RunId,
+    /// Why it gave up.
+    pub problems: Vec<Problem>,
+}
+
+/// Binds a grant to a plugin.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewApproval {
+    /// Where it holds.
+    pub environment: Environment,
+    /// The grant, as TOML.
+    pub grant: String,
+    /// What the grant's file is called, for problems.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// One call of an action, for trying.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewCall {
+    /// The action.
+    pub operation: OperationId,
+    /// Where its grant holds.
+    pub environment: Environment,
+    /// The account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
+    /// Its input.
+    #[serde(default)]
+    pub input: Value,
+}
+
+/// A connection to be made. Secrets are in it: it is never printed.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewConnection {
+    /// Its name.
+    pub id: ConnectionId,
+    /// Where it may be used.
+    pub environment: Environment,
+    /// The connector, or `webhook`.
+    pub plugin: PluginId,
+    /// As people know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Where the service lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// The credential.
+    #[serde(default)]
+    pub auth: NewAuth,
+    /// What verifies deliveries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_secret: Option<Secret>,
+    /// The scopes that the credential holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<Scope>,
+}
+
+/// A credential on its way to the vault.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(tag = "scheme", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum NewAuth {
+    /// `Authorization: Bearer SECRET`
+    Bearer {
+        /// The token.
+        secret: Secret,
+    },
+    /// `Authorization: Basic ...`
+    Basic {
+        /// The user.
+        user: String,
+        /// The password.
+        secret: Secret,
+    },
+    /// A header of the service's own.
+    Header {
+        /// Its name.
+        name: String,
+        /// What stands before the credential.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        prefix: String,
+        /// The credential.
+        secret: Secret,
+    },
+    /// A parameter of the query.
+    Query {
+        /// Its name.
+        name: String,
+        /// The credential.
+        secret: Secret,
+    },
+    /// No credential.
+    #[default]
+    None,
+}
+
+/// A secret text that goes over the wire and is never printed.
+#[derive(Clone)]
+pub struct Secret(pub SecretString);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.0.expose_secret())
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(|text| Self(SecretString::from(text)))
+    }
+}
+
+/// A question to the policy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// The plugin: id, digest or its beginning.
+    pub plugin: String,
+    /// An action, a trigger, or `check`.
+    pub operation: OperationId,
+    /// Where.
+    pub environment: Environment,
+    /// With which account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
+    /// The request's method.
+    pub method: String,
+    /// The request's URL.
+    pub url: String,
+}
+
+/// The policy's answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explained {
+    /// What was asked.
+    pub question: String,
+    /// The answer.
+    pub allowed: bool,
+    /// Whether the credential would go along.
+    pub carries_credential: bool,
+    /// What each party says, in order.
+    pub steps: Vec<ExplainedStep>,
+    /// Why not, and what would change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// What one party to a decision says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExplainedStep {
+    /// Who.
+    pub party: String,
+    /// Whether it lets the request pass.
+    pub passes: bool,
+    /// The rule that it names, or that it misses.
+    pub rule: String,
+}
+
+/// A flow's document.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewFlow {
+    /// YAML or JSON.
+    pub document: String,
+    /// Which of them.
+    #[serde(default)]
+    pub format: DocumentFormat,
+    /// What its file is called, for problems.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Where it runs.
+    pub environment: Environment,
+}
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DocumentFormat {
+    /// YAML.
+    #[default]
+    Yaml,
+    /// JSON.
+    Json,
+}
+
+/// A flow document that is right.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CheckedFlow {
+    /// Its name.
+    pub id: String,
+    /// The name people know.
+    pub name: String,
+    /// How many steps it has.
+    pub steps: usize,
+    /// The operations that it uses.
+    pub operations: Vec<String>,
+    /// The connections that it uses.
+    pub connections: Vec<ConnectionId>,
+}
+
+/// Starts a flow by hand.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewRun {
+    /// The event.
+    #[serde(default)]
+    pub input: Value,
+}
+
+/// Asks for a run once more.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewReplay {
+    /// With which version of the flow.
+    #[serde(default)]
+    pub version: Version,
+}
+
+/// Which version of the flow a replay takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Version {
+    /// The one the run had.
+    #[default]
+    Original,
+    /// The published one.
+    Newest,
+}
