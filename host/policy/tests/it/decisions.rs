@@ -3,7 +3,7 @@
 use policy::{Denial, check_connection};
 use serde_json::{Value, json};
 
-use crate::fixtures::{Case, OPEN, action, files, github, http, manifest, slack};
+use crate::fixtures::{Case, OPEN, action, files, fixed, github, http, manifest};
 
 /// What is wanted: the rule of the permit, or the code of the denial.
 fn check(case: &Case, method: &str, url: &str, wanted: Result<&str, &str>) -> Option<Denial> {
@@ -31,7 +31,7 @@ const SLACK: &str = "version = 1\nplugin = \"slack\"\nscopes = [\"chat:write\"]\
 const POST: &str = "https://slack.com/api/chat.postMessage";
 
 fn posting(ceiling: &str) -> Case {
-    Case::new(ceiling, SLACK, slack(), "post-message").connected(None, &["chat:write"])
+    Case::new(ceiling, SLACK, fixed(), "post-message").connected(None, &["chat:write"])
 }
 
 #[test]
@@ -124,11 +124,11 @@ fn a_denial_holds_the_lines_to_paste() {
     assert!(!denial.to_string().contains("secret"));
 }
 
-const GITHUB: &str = "version = 1\nplugin = \"github\"\n[operations.\"*\"]\ndestinations = [\"* https://api.github.com/**\", \
+const GITHUB: &str = "version = 1\nplugin = \"github\"\nscopes = [\"issues:write\"]\n[operations.\"*\"]\ndestinations = [\"* https://api.github.com/**\", \
      \"* https://git.example.com/api/v3/**\", \"* https://*.wild.example/**\"]";
 
 fn issue(base: Option<&str>) -> Case {
-    Case::new(OPEN, GITHUB, github(), "create-issue").connected(base, &[])
+    Case::new(OPEN, GITHUB, github(), "create-issue").connected(base, &["issues:write"])
 }
 
 #[test]

@@ -41,15 +41,32 @@ pub(crate) fn github() -> Manifest {
     });
     let issues = "{base-url}/repos/*/*/issues";
     let actions = vec![
-        action("create-issue", &[&format!("POST {issues}")], &[], "required", "none"),
-        action("comment-on-issue", &[&format!("POST {issues}/*/comments")], &[], "required", "none"),
-        action("add-labels", &[&format!("POST {issues}/*/labels")], &[], "required", "none"),
-        action("list-issues", &[&format!("GET {issues}")], &[], "optional", "none"),
+        action("create-issue", &[&format!("POST {issues}")], &["issues:write"], "required", "none"),
+        action("comment-on-issue", &[&format!("POST {issues}/*/comments")], &["issues:write"], "required", "none"),
+        action("add-labels", &[&format!("POST {issues}/*/labels")], &["issues:write"], "required", "none"),
+        action("list-issues", &[&format!("GET {issues}")], &["issues:read"], "optional", "none"),
     ];
     manifest("github", &connection, &actions, &["issue", "pull-request", "push"])
 }
 
 pub(crate) fn slack() -> Manifest {
+    let connection = json!({
+        "base_url": { "default": "https://slack.com/api", "help": "the API's root" },
+        "auth": [{ "scheme": "bearer", "help": "a token" }],
+        "check": { "destinations": ["POST {base-url}/auth.test"] },
+    });
+    let api = "{base-url}";
+    let mail = ["users:read", "users:read.email"];
+    let actions = vec![
+        action("post-message", &[&format!("POST {api}/chat.postMessage")], &["chat:write"], "required", "none"),
+        action("update-message", &[&format!("POST {api}/chat.update")], &["chat:write"], "required", "none"),
+        action("find-user", &[&format!("GET {api}/users.lookupByEmail")], &mail, "required", "none"),
+    ];
+    manifest("slack", &connection, &actions, &[])
+}
+
+/// A connector without a base URL: its manifest fixes every place.
+pub(crate) fn fixed() -> Manifest {
     let connection = json!({
         "auth": [{ "scheme": "bearer", "help": "a token" }],
         "check": { "destinations": ["POST https://slack.com/api/auth.test"] },
@@ -59,7 +76,7 @@ pub(crate) fn slack() -> Manifest {
     let actions = vec![
         action("post-message", &[&format!("POST {api}/chat.postMessage")], &["chat:write"], "required", "none"),
         action("update-message", &[&format!("POST {api}/chat.update")], &["chat:write"], "required", "none"),
-        action("find-user-by-email", &[&format!("GET {api}/users.lookupByEmail")], &mail, "required", "none"),
+        action("find-user", &[&format!("GET {api}/users.lookupByEmail")], &mail, "required", "none"),
     ];
     manifest("slack", &connection, &actions, &[])
 }

@@ -34,7 +34,14 @@ const REQUESTS: [(&str, &str); 22] = [
     ("GET", "https://10.0.0.1/"),
 ];
 
-const SCOPES: [&[&str]; 3] = [&[], &["chat:write"], &["chat:write", "users:read", "users:read.email"]];
+/// What the connection holds: nothing, a part, everything.
+fn scopes(name: &str) -> &'static [&'static [&'static str]] {
+    match name {
+        "github" => &[&[], &["issues:read"], &["issues:read", "issues:write"]],
+        "slack" => &[&[], &["chat:write"], &["chat:write", "users:read", "users:read.email"]],
+        _ => &[&[]],
+    }
+}
 
 fn operations(manifest: &Manifest) -> Vec<String> {
     let actions = manifest.actions.iter().map(|action| action.id.to_string());
@@ -50,7 +57,7 @@ fn cases(name: &str, manifest: &Manifest, operation: &str) -> Vec<(String, Case)
     if manifest.connection.is_some() {
         let base = (name == "http").then_some("https://api.example.com");
         let of = |scopes: &&[&str]| (format!("scopes [{}]", scopes.join(" ")), case.clone().connected(base, scopes));
-        cases.extend(SCOPES.iter().map(of));
+        cases.extend(scopes(name).iter().map(of));
     }
     cases
 }

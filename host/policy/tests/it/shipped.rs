@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use model::Manifest;
 use policy::{Ceiling, Grant, beyond, capabilities, uncovered};
 
-use crate::fixtures::{files, github, http, slack};
+use crate::fixtures::{files, fixed, github, http, slack};
 
 pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../policies")
@@ -89,10 +89,10 @@ fn capabilities_read_as_a_person_would_say_them() {
     let text: Vec<String> = capabilities(&github()).iter().map(ToString::to_string).collect();
     assert_eq!(
         text[0],
-        "create-issue (create-issue)\n  - makes something new\n  - sends POST to /repos/*/*/issues below the base URL of the connection"
+        "create-issue (create-issue)\n  - makes something new\n  - sends POST to /repos/*/*/issues below the base URL of the connection\n  - uses the scope issues:write: for the test"
     );
     assert!(text.iter().any(|line| line.contains("receives deliveries signed as GitHub signs\n  - sends nothing")));
-    let text: Vec<String> = capabilities(&slack()).iter().map(ToString::to_string).collect();
+    let text: Vec<String> = capabilities(&fixed()).iter().map(ToString::to_string).collect();
     assert!(text[0].contains("sends POST to https://slack.com/api/chat.postMessage"), "{}", text[0]);
     assert!(text[0].contains("uses the scope chat:write"), "{}", text[0]);
 }
