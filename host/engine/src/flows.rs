@@ -72,7 +72,7 @@ impl Flows {
 }
 
 /// A flow, as people look at it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct FlowView {
     /// Its name.
     pub id: FlowId,

@@ -20,7 +20,7 @@ use crate::error::EngineError;
 use crate::records::{APPROVALS, ApprovalRecord, PLUGINS, PluginRecord, Revoked};
 
 /// An installed plugin with its approvals, as people look at it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct PluginView {
     /// The component.
     #[serde(flatten)]

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 /// What stands for a value that is not shown.
-pub const REDACTED: &str = "[redacted]";
+pub(crate) const REDACTED: &str = "[redacted]";
 
 /// Names that only secrets have, compared without case, `-` and `_`.
 const SECRET_NAMES: &[&str] = &[
@@ -22,7 +22,7 @@ const SECRET_NAMES: &[&str] = &[
 
 /// The value without what its schema marks with `secret` or `writeOnly`, or what is
 /// named like a secret.
-pub fn redact(schema: Option<&Value>, value: &Value) -> Value {
+pub(crate) fn redact(schema: Option<&Value>, value: &Value) -> Value {
     let root = schema;
     redact_at(root, schema, value)
 }

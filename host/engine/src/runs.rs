@@ -16,7 +16,7 @@ use crate::redact::redact;
 use crate::run::{RawDelivery, Run};
 
 /// A run, as people look at it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct RunView {
     /// Its facts.
     #[serde(flatten)]

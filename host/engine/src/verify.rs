@@ -56,7 +56,7 @@ pub enum Refusal {
 }
 
 /// Five minutes: what Slack, Stripe and Standard Webhooks recommend.
-pub const TOLERANCE_S: u64 = 300;
+const TOLERANCE_S: u64 = 300;
 
 /// Checks the delivery against the secret.
 ///
@@ -170,7 +170,7 @@ fn equal(given: &[u8], wanted: &[u8]) -> Result<(), Refusal> {
 
 /// What is the same when the remote sends the delivery again. A key that the
 /// delivery does not carry falls back to the fingerprint of its body.
-pub fn delivery_key(from: &DeliveryKey, incoming: &Incoming, body: Option<&Value>) -> String {
+pub(crate) fn delivery_key(from: &DeliveryKey, incoming: &Incoming, body: Option<&Value>) -> String {
     let found = match from {
         DeliveryKey::Header { name } => incoming.header(name).map(str::to_owned),
         DeliveryKey::Body { pointer } => body.and_then(|body| body.pointer(pointer)).and_then(|value| match value {

@@ -1,0 +1,288 @@
+//! The engine over a real store and a real sandbox, with a clock of the test's own.
+//! Flows here need no connector; those that do are the end-to-end cases' matter.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use egress::{Egress, EgressOptions};
+use engine::{Accepted, Clock, Engine, EngineError, Incoming, NewConnection, Options, Parts, ReplayVersion, RunStatus};
+use flow::Format;
+use model::{Credential, Environment, FlowId, RunId};
+use policy::Ceiling;
+use sandbox::Sandbox;
+use secrecy::SecretString;
+use serde_json::json;
+use store::JournalStore;
+use vault::Vault;
+
+const DAY_MS: u64 = 24 * 3_600_000;
+
+struct ManualClock {
+    now_ms: AtomicU64,
+    drawn: AtomicU64,
+}
+
+impl Clock for ManualClock {
+    fn now_ms(&self) -> u64 {
+        self.now_ms.load(Ordering::SeqCst)
+    }
+
+    fn random(&self) -> u64 {
+        self.drawn.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)
+    }
+}
+
+/// A host over a folder; dropping it is a crash as far as the engine is concerned.
+struct Host {
+    engine: Engine,
+    store: Arc<JournalStore>,
+    clock: Arc<ManualClock>,
+}
+
+impl Host {
+    fn open(folder: &Path, clock: &Arc<ManualClock>, queue_max: usize) -> Self {
+        let vault = Vault::open(&folder.join("vault.key")).expect("a key");
+        let store = Arc::new(JournalStore::open(&folder.join("store"), store::Options::default()).expect("a store"));
+        let ceiling = Ceiling::parse("version = 1\n", "ceiling.toml").expect("a ceiling");
+        let parts = Parts {
+            folder: folder.to_owned(),
+            store: store.clone(),
+            sandbox: Sandbox::open(sandbox::Options::new(folder.join("cache"), vault.derive_key("test")))
+                .expect("a sandbox"),
+            vault,
+            egress: Arc::new(Egress::new(EgressOptions::default()).expect("egress")),
+            ceiling: Arc::new(ceiling),
+            clock: clock.clone(),
+            options: Options { workers: 4, queue_max },
+        };
+        Self { engine: Engine::open(parts).expect("an engine"), store, clock: clock.clone() }
+    }
+
+    async fn connect(&self) {
+        let new = NewConnection {
+            id: "hook".parse().expect("a name"),
+            environment: test(),
+            plugin: "webhook".parse().expect("a name"),
+            label: None,
+            base_url: None,
+            credential: Credential::None,
+            webhook_secret: Some(SecretString::from("correct horse")),
+            scopes: Vec::new(),
+        };
+        self.engine.add_connection(new, "test").await.expect("connected");
+    }
+
+    async fn publish(&self, document: &str) {
+        self.engine.apply_flow(document, Format::Yaml, "flow.yaml", &test(), "test").await.expect("published");
+    }
+
+    async fn send(&self, flow: &str, body: &str) -> Result<Accepted, EngineError> {
+        let headers = vec![("x-token".to_owned(), "correct horse".to_owned())];
+        let incoming = Incoming { headers, query: String::new(), body: body.to_owned().into() };
+        self.engine.accept(&test(), &id(flow), incoming).await
+    }
+
+    /// Waits for the end of a run, driven by the engine's own workers.
+    async fn ended(&self, run: &RunId) -> RunStatus {
+        let waiting = async {
+            loop {
+                let status = self.engine.run_record(run).expect("a run").status;
+                if status.is_final() {
+                    return status;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("the run ends")
+    }
+}
+
+fn test() -> Environment {
+    "test".parse().expect("a name")
+}
+
+fn id(flow: &str) -> FlowId {
+    flow.parse().expect("a name")
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock { now_ms: AtomicU64::new(20_000 * DAY_MS), drawn: AtomicU64::new(1) })
+}
+
+fn run_of(accepted: &Accepted) -> RunId {
+    match accepted {
+        Accepted::Queued { run } | Accepted::Duplicate { run } => run.clone(),
+        Accepted::Completed(result) => result.run.clone(),
+    }
+}
+
+const HOOK: &str = r#"
+version: 1
+id: hook
+name: Hook
+trigger:
+  webhook:
+    verification: { scheme: token, header: x-token }
+    delivery_key: { from: body, pointer: /id }
+  connection: hook
+steps:
+  - id: twice
+    transform: { n: "{{ trigger.n * 2 }}" }
+output: { n: "{{ steps.twice.n }}" }
+"#;
+
+fn responding() -> String {
+    HOOK.replace("id: hook\nname", "id: respond\nname")
+        .replace("  connection: hook\n", "  connection: hook\n  respond: { within: 10s }\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_runs_once_within_the_window() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::open(folder.path(), &clock(), 100);
+    host.connect().await;
+    host.publish(HOOK).await;
+    host.engine.run().expect("running");
+    let first = host.send("hook", r#"{"id":"a","n":3}"#).await.expect("accepted");
+    assert!(matches!(first, Accepted::Queued { .. }), "{first:?}");
+    let again = host.send("hook", r#"{"id":"a","n":3}"#).await.expect("accepted");
+    assert!(matches!(&again, Accepted::Duplicate { run } if *run == run_of(&first)), "{again:?}");
+    assert_eq!(host.ended(&run_of(&first)).await, RunStatus::Succeeded);
+    let view = host.engine.show_run(&run_of(&first)).expect("a run");
+    assert_eq!(view.output, Some(json!({ "n": 6 })));
+
+    host.clock.now_ms.fetch_add(2 * DAY_MS, Ordering::SeqCst);
+    assert!(matches!(host.send("hook", r#"{"id":"a","n":3}"#).await, Ok(Accepted::Duplicate { .. })));
+    host.clock.now_ms.fetch_add(6 * DAY_MS, Ordering::SeqCst);
+    assert!(matches!(host.send("hook", r#"{"id":"a","n":3}"#).await, Ok(Accepted::Queued { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_delivery_at_once_becomes_one_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Arc::new(Host::open(folder.path(), &clock(), 2_000));
+    host.connect().await;
+    host.publish(HOOK).await;
+    let senders: Vec<_> = (0..200)
+        .map(|_| {
+            let host = host.clone();
+            tokio::spawn(async move { host.send("hook", r#"{"id":"same","n":1}"#).await.expect("accepted") })
+        })
+        .collect();
+    let mut runs = std::collections::BTreeSet::new();
+    let mut queued = 0;
+    for sender in senders {
+        let accepted = sender.await.expect("a sender");
+        queued += usize::from(matches!(accepted, Accepted::Queued { .. }));
+        runs.insert(run_of(&accepted));
+    }
+    assert_eq!((queued, runs.len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_runs_after_a_crash() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let before = Host::open(folder.path(), &clock, 100);
+    before.connect().await;
+    before.publish(HOOK).await;
+    // Nothing works here: the host dies with everything still in its queue.
+    let mut runs = Vec::new();
+    for number in 0..20 {
+        let accepted = before.send("hook", &format!(r#"{{"id":"{number}","n":{number}}}"#)).await.expect("accepted");
+        runs.push(run_of(&accepted));
+    }
+    let Host { engine, store, .. } = before;
+    drop(engine);
+    drop(store);
+    let after = Host::open(folder.path(), &clock, 100);
+    assert_eq!(after.engine.run().expect("running"), 20);
+    for (number, run) in runs.iter().enumerate() {
+        assert_eq!(after.ended(run).await, RunStatus::Succeeded);
+        assert_eq!(after.engine.show_run(run).expect("a run").output, Some(json!({ "n": number * 2 })));
+    }
+    let Host { engine, store, .. } = after;
+    assert!(engine.drain(Duration::from_secs(5)).await);
+    drop(engine);
+    drop(store);
+    assert_eq!(Host::open(folder.path(), &clock, 100).engine.run().expect("running"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiting_sender_gets_the_output() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::open(folder.path(), &clock(), 100);
+    host.connect().await;
+    host.publish(&responding()).await;
+    host.engine.run().expect("running");
+    match host.send("respond", r#"{"id":"a","n":21}"#).await.expect("accepted") {
+        Accepted::Completed(result) => {
+            assert_eq!((result.status, &*result.output), (RunStatus::Succeeded, &json!({ "n": 42 })));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(host.send("respond", r#"{"id":"a","n":21}"#).await, Ok(Accepted::Duplicate { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_gives_up_is_a_dead_letter_and_can_be_replayed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::open(folder.path(), &clock(), 100);
+    host.connect().await;
+    host.publish(HOOK).await;
+    host.engine.run().expect("running");
+    let failed = run_of(&host.send("hook", r#"{"id":"a","n":{"not":"a number"}}"#).await.expect("accepted"));
+    assert_eq!(host.ended(&failed).await, RunStatus::Failed);
+    let letters = host.engine.dead_letters(None, 10).expect("readable");
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].run, failed);
+    assert_eq!(letters[0].step.as_ref().map(model::StepId::as_str), Some("twice"));
+
+    host.publish(&HOOK.replace("{{ trigger.n * 2 }}", "mended")).await;
+    let same = host.engine.replay(&failed, ReplayVersion::Original, "ana").await.expect("replayed");
+    assert_eq!(host.ended(&same).await, RunStatus::Failed);
+    let mended = host.engine.replay(&failed, ReplayVersion::Newest, "ana").await.expect("replayed");
+    assert_eq!(host.ended(&mended).await, RunStatus::Succeeded);
+    let letters = host.engine.dead_letters(None, 10).expect("readable");
+    assert_eq!(
+        letters.iter().find(|letter| letter.run == failed).and_then(|letter| letter.replayed_as.clone()),
+        Some(mended)
+    );
+    let listed = host.engine.runs(Some((&test(), &id("hook"))), Some(RunStatus::Failed), None, 10).expect("readable");
+    assert_eq!(listed.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_keep_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::open(folder.path(), &clock(), 2);
+    host.connect().await;
+    host.publish(HOOK).await;
+    let forged = Incoming { headers: vec![("x-token".to_owned(), "wrong".to_owned())], ..Incoming::default() };
+    assert!(matches!(host.engine.accept(&test(), &id("hook"), forged).await, Err(EngineError::Unauthentic(_))));
+    assert!(
+        matches!(host.send("hok", "{}").await, Err(EngineError::NotFound(problem)) if problem.fix.as_deref() == Some("did you mean hook?"))
+    );
+    assert!(matches!(host.send("hook", "{").await, Err(EngineError::Invalid(_))));
+    // No worker runs: two fill the queue.
+    for number in 0..2 {
+        host.send("hook", &format!(r#"{{"id":"{number}","n":1}}"#)).await.expect("accepted");
+    }
+    assert!(matches!(host.send("hook", r#"{"id":"c","n":1}"#).await, Err(EngineError::Busy { .. })));
+    assert_eq!(host.engine.runs(None, None, None, 10).expect("readable").len(), 2);
+    assert!(host.engine.drain(Duration::from_secs(5)).await);
+    assert!(matches!(host.send("hook", r#"{"id":"d","n":1}"#).await, Err(EngineError::Unavailable(_))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_connection_refuses_deliveries() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::open(folder.path(), &clock(), 10);
+    host.connect().await;
+    host.publish(HOOK).await;
+    host.engine.revoke_connection(&test(), &"hook".parse().expect("a name"), "ana").await.expect("revoked");
+    assert!(matches!(host.send("hook", r#"{"id":"a","n":1}"#).await, Err(EngineError::Unauthentic(_))));
+    assert!(host.engine.connections()[0].revoked.is_some());
+}
