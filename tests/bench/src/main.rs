@@ -1,0 +1,58 @@
+//! Measures the host against a reference in the same run, and prints ratios.
+//!
+//! Machines are shared and noisy: ours and the reference alternate for at least five
+//! rounds, the median of the rounds' ratios counts, and nothing here fails a build.
+
+mod calls;
+mod decide;
+mod host;
+mod load;
+mod report;
+mod start;
+mod webhook;
+mod wire;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::report::Row;
+
+/// The parts, in the order they run.
+const PARTS: &[(&str, &str)] = &[
+    ("calls", "S1: a plugin call against a raw loop"),
+    ("load", "S4: loading 1,000 plugins against reading and hashing their files"),
+    ("decide", "S5: one policy decision"),
+    ("webhook", "E1, E2: webhooks against plain axum with the same group commit"),
+    ("start", "E7: cold start, idle memory, idle processor"),
+];
+
+fn main() -> Result<()> {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = wanted.iter().find(|part| !PARTS.iter().any(|(name, _)| name == part)) {
+        let known: Vec<String> = PARTS.iter().map(|(name, what)| format!("  {name:<8} {what}")).collect();
+        bail!("there is no part {unknown}; the parts are\n{}", known.join("\n"));
+    }
+    let target = PathBuf::from(std::env::var_os("SLUICE_TARGET").context("run this by `cargo xtask bench`")?);
+    let mut rows = Vec::new();
+    for (part, what) in PARTS {
+        if wanted.is_empty() || wanted.iter().any(|name| name == part) {
+            eprintln!("{what} ...");
+            let measured = measure(part, &target).with_context(|| format!("measuring {part}"))?;
+            report::write(&target, part, &measured)?;
+            rows.extend(measured);
+        }
+    }
+    report::print(&rows);
+    Ok(())
+}
+
+fn measure(part: &str, target: &std::path::Path) -> Result<Vec<Row>> {
+    match part {
+        "calls" => calls::measure(target),
+        "load" => load::measure(target),
+        "decide" => decide::measure(target),
+        "webhook" => webhook::measure(target),
+        _ => start::measure(target),
+    }
+}

@@ -1,0 +1,279 @@
+//! One call of a guest, and its neighbour's calls at the same time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use egress::{Session, SessionSpec};
+use model::{Credential, Environment, Manifest, parse_base_url};
+use policy::{Approval, Authority, Ceiling, ConnectionFacts, Grant, Subject};
+use sandbox::{Answer, Call, CallContext, Delivery, Plugin, Report, Work};
+use tokio::sync::Barrier;
+use tokio::time::Instant;
+
+use crate::stage::{SECRET, Stage};
+
+/// Calls that the neighbour finishes meanwhile.
+const NEIGHBOURS_CALLS: usize = 20;
+
+/// What is asked of the guest.
+#[derive(Debug, Clone)]
+enum Part {
+    Action,
+    Trigger,
+    Check,
+}
+
+/// A call of a guest, described step by step.
+#[derive(Debug, Clone)]
+pub struct Act<'s> {
+    stage: &'s Stage,
+    guest: &'static str,
+    part: Part,
+    input: String,
+    attempt: u32,
+    limits: String,
+    destinations: Vec<String>,
+    named: Vec<String>,
+    access: &'static str,
+    connected: bool,
+}
+
+impl<'s> Act<'s> {
+    pub(crate) fn new(stage: &'s Stage, guest: &'static str) -> Self {
+        Self {
+            stage,
+            guest,
+            part: Part::Action,
+            input: "null".to_owned(),
+            attempt: 1,
+            limits: String::new(),
+            destinations: vec![format!("* {}/**", stage.receiver.origin())],
+            named: vec![stage.receiver.authority()],
+            access: "write",
+            connected: false,
+        }
+    }
+
+    /// With this JSON as input.
+    #[must_use]
+    pub fn input(mut self, json: impl Into<String>) -> Self {
+        self.input = json.into();
+        self
+    }
+
+    /// With this text as input.
+    #[must_use]
+    pub fn text(self, text: &str) -> Self {
+        self.input(format!("\"{text}\""))
+    }
+
+    /// As this try.
+    #[must_use]
+    pub fn attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    /// With these lines under `[limits]` of the grant.
+    #[must_use]
+    pub fn limits(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.limits);
+        self
+    }
+
+    /// With a grant of these destinations.
+    #[must_use]
+    pub fn granted<T: Into<String>>(mut self, destinations: impl IntoIterator<Item = T>) -> Self {
+        self.destinations = destinations.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With a grant that names no address that is not public.
+    #[must_use]
+    pub fn no_addresses(mut self) -> Self {
+        self.named.clear();
+        self
+    }
+
+    /// With a grant that opens the folder for reading alone.
+    #[must_use]
+    pub fn reading(mut self) -> Self {
+        self.access = "read";
+        self
+    }
+
+    /// Through a connection below `/base` of the receiver, with [`SECRET`].
+    #[must_use]
+    pub fn connected(mut self) -> Self {
+        self.connected = true;
+        self
+    }
+
+    /// As a delivery for its trigger, with the input as configuration.
+    #[must_use]
+    pub fn delivery(mut self) -> Self {
+        self.part = Part::Trigger;
+        self
+    }
+
+    /// As a test of its connection.
+    #[must_use]
+    pub fn check(mut self) -> Self {
+        self.part = Part::Check;
+        self.connected()
+    }
+
+    /// Makes the call while the neighbour makes its own, all of which must succeed.
+    ///
+    /// # Panics
+    /// When the host breaks, the neighbour's answers are wrong, or the guest may not
+    /// run at all.
+    pub async fn run(self) -> Report {
+        let (stage, plugin) = (self.stage, self.stage.load(self.guest));
+        let manifest = self.manifest(&plugin).await;
+        let call = self.call(&plugin, &manifest).expect("the guest is approved");
+        let start = Arc::new(Barrier::new(2));
+        let (sandbox, ready) = (stage.sandbox.clone(), start.clone());
+        let hostile = tokio::spawn(async move {
+            ready.wait().await;
+            sandbox.call(&plugin, call).await
+        });
+        let neighbour = stage.act("echo");
+        neighbour.work(NEIGHBOURS_CALLS, Some(&start)).await;
+        let report = hostile.await.expect("the host must not panic, whatever a guest does");
+        neighbour.work(1, None).await;
+        report
+    }
+
+    /// The code of the denial that keeps the guest from running with this approval of
+    /// another component.
+    ///
+    /// # Panics
+    /// When it may run.
+    pub async fn refusal_with_approval_of(self, other: &str) -> &'static str {
+        let (plugin, other) = (self.stage.load(self.guest), self.stage.load(other));
+        let manifest = self.manifest(&plugin).await;
+        let approval = Arc::new(Approval { digest: other.digest(), ..self.approval(&plugin, &manifest) });
+        let refused = self.authority(&plugin, &manifest, &approval);
+        refused.err().expect("it must not run with an approval of another component")
+    }
+
+    async fn manifest(&self, plugin: &Plugin) -> Manifest {
+        self.stage.sandbox.describe(plugin).await.expect("a manifest without fault")
+    }
+
+    /// The neighbour's calls, each with a text of its own.
+    async fn work(&self, calls: usize, start: Option<&Barrier>) {
+        let plugin = self.stage.load(self.guest);
+        let manifest = self.manifest(&plugin).await;
+        if let Some(start) = start {
+            start.wait().await;
+        }
+        for index in 0..calls {
+            let text = format!("{{\"call\":{index}}}");
+            let call = self.clone().input(text.clone()).call(&plugin, &manifest).expect("the neighbour is approved");
+            let report = self.stage.sandbox.call(&plugin, call).await;
+            assert_eq!(report.outcome, Ok(Answer::Output(text)), "the neighbour noticed something");
+            assert!(report.log.is_empty() && report.accesses.is_empty() && !report.sent, "{report:?}");
+        }
+    }
+
+    fn call(&self, plugin: &Plugin, manifest: &Manifest) -> Result<Call, &'static str> {
+        let approval = Arc::new(self.approval(plugin, manifest));
+        let authority = self.authority(plugin, manifest, &approval)?;
+        let limits = authority.limits();
+        let connection = authority.connection().cloned();
+        let credential = match self.connected {
+            true => Credential::Bearer { token: SECRET.into() },
+            false => Credential::None,
+        };
+        let deadline = Instant::now() + Duration::from_millis(limits.wall_ms);
+        let spec = SessionSpec { digest: plugin.digest(), connection, authority, credential, limits, deadline };
+        let session: Session = self.stage.egress.session(spec);
+        let context = CallContext { attempt: self.attempt, environment: "test".to_owned(), ..CallContext::default() };
+        Ok(Call { work: self.work_of(manifest), context, limits, session })
+    }
+
+    fn work_of(&self, manifest: &Manifest) -> Work {
+        let input = self.input.clone();
+        match self.part {
+            Part::Action => Work::Invoke { operation: manifest.actions[0].id.clone(), input },
+            Part::Trigger => Work::Receive {
+                trigger: manifest.triggers[0].id.clone(),
+                config: input,
+                delivery: Delivery::default(),
+            },
+            Part::Check => Work::Check,
+        }
+    }
+
+    fn authority(
+        &self,
+        plugin: &Plugin,
+        manifest: &Manifest,
+        approval: &Arc<Approval>,
+    ) -> Result<Authority, &'static str> {
+        let ceiling = Arc::new(Ceiling::parse(&self.ceiling(), "ceiling.toml").expect("a ceiling"));
+        let check = manifest.connection.as_ref().and_then(|connection| connection.check.as_ref());
+        let subject = match self.part {
+            Part::Action => Subject::Action(&manifest.actions[0]),
+            Part::Trigger => Subject::Trigger(&manifest.triggers[0]),
+            Part::Check => Subject::Check(check.expect("the manifest declares a check")),
+        };
+        let connection = self.connected.then(|| self.connection(manifest));
+        let (digest, environment) = (plugin.digest(), environment());
+        let authority =
+            Authority::try_new(&ceiling, Some(approval), &digest, &environment, manifest, subject, connection.as_ref());
+        authority.map_err(|denial| denial.code)
+    }
+
+    fn connection(&self, manifest: &Manifest) -> ConnectionFacts {
+        ConnectionFacts {
+            id: "account".parse().expect("a connection's id"),
+            label: "the account".to_owned(),
+            plugin: manifest.id.clone(),
+            environment: environment(),
+            team: None,
+            base_url: Some(parse_base_url(&format!("{}/base", self.stage.receiver.origin())).expect("a base URL")),
+            scopes: Vec::new(),
+        }
+    }
+
+    fn approval(&self, plugin: &Plugin, manifest: &Manifest) -> Approval {
+        let text = self.grant(manifest);
+        Approval {
+            digest: plugin.digest(),
+            environment: environment(),
+            grant: Grant::parse(&text, "grant.toml").unwrap_or_else(|problems| panic!("{text}\n{problems:?}")),
+            approved_by: "the test".to_owned(),
+            approved_at_ms: 0,
+            note: None,
+        }
+    }
+
+    /// A ceiling that allows everything public, the receiver, and the test's folder.
+    fn ceiling(&self) -> String {
+        format!(
+            "version = 1\nallowed = [\"* http://*:*\", \"* https://*:*\"]\naddresses = [\"{}\"]\nfolders = [{:?}]\n",
+            self.stage.receiver.authority(),
+            self.stage.outside(),
+        )
+    }
+
+    fn grant(&self, manifest: &Manifest) -> String {
+        format!(
+            "version = 1\nplugin = \"{}\"\naddresses = {:?}\n[operations.\"*\"]\ndestinations = {:?}\n\
+             [limits]\n{}\n[folders.inbox]\npath = {:?}\naccess = \"{}\"\n",
+            manifest.id,
+            self.named,
+            self.destinations,
+            self.limits,
+            self.stage.inbox(),
+            self.access,
+        )
+    }
+}
+
+fn environment() -> Environment {
+    "test".parse().expect("an environment's name")
+}

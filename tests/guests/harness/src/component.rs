@@ -1,0 +1,14 @@
+//! The built components of the guests.
+
+use std::path::Path;
+
+/// The component of the guest of this name.
+///
+/// # Panics
+/// When it has not been built.
+pub fn component(name: &str) -> Vec<u8> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../target/guests").join(format!("{name}.wasm"));
+    std::fs::read(&file).unwrap_or_else(|error| {
+        panic!("the guest {name} is not built ({error}: target/guests/{name}.wasm): run cargo xtask test, which builds it")
+    })
+}

@@ -1,0 +1,91 @@
+//! What guests meet: one sandbox, one way out, a remote they may know, a canary they
+//! may not, and a folder.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use egress::{Egress, EgressOptions, Resolve};
+use model::{Manifest, Problem};
+use sandbox::{Options, Plugin, Sandbox};
+use tempfile::TempDir;
+
+use crate::act::Act;
+use crate::component::component;
+use crate::receiver::Receiver;
+
+/// The credential of the connection: 8 bytes or more, as the vault demands.
+pub const SECRET: &str = "sk-canary/7+f3 A=%\\Zq0";
+
+/// Where guests act.
+#[derive(Debug)]
+pub struct Stage {
+    /// The remote that grants name, unless a test says otherwise.
+    pub receiver: Receiver,
+    /// The remote that no grant names: nobody may ever connect to it.
+    pub canary: Receiver,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) egress: Arc<Egress>,
+    folder: TempDir,
+}
+
+/// Every name leads to loopback, so that no test asks a real resolver.
+#[derive(Debug)]
+struct Loopback;
+
+impl Resolve for Loopback {
+    fn resolve(&self, _host: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>> {
+        Box::pin(async { Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]) })
+    }
+}
+
+impl Stage {
+    /// A stage of its own for each test.
+    pub async fn open() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        std::fs::create_dir(folder.path().join("inbox")).expect("the granted folder");
+        let options = Options { calls_max: 16, ..Options::new(folder.path().join("code"), [7; 32]) };
+        let resolver = Arc::new(Loopback);
+        let egress = Egress::new(EgressOptions { resolver, ..EgressOptions::default() }).expect("the way out");
+        Self {
+            receiver: Receiver::start().await,
+            canary: Receiver::start().await,
+            sandbox: Sandbox::open(options).expect("a sandbox"),
+            egress: Arc::new(egress),
+            folder,
+        }
+    }
+
+    /// A call of this guest, to be described further.
+    pub fn act(&self, guest: &'static str) -> Act<'_> {
+        Act::new(self, guest)
+    }
+
+    /// What the host makes of the guest's manifest.
+    ///
+    /// # Errors
+    /// The host's problems with it.
+    pub async fn describe(&self, guest: &str) -> Result<Manifest, Vec<Problem>> {
+        self.sandbox.describe(&self.load(guest)).await
+    }
+
+    /// The guest, loaded.
+    ///
+    /// # Panics
+    /// When it is not built, or is no connector.
+    pub fn load(&self, guest: &str) -> Plugin {
+        self.sandbox.load(&component(guest)).expect("every guest is a connector by its form")
+    }
+
+    /// The folder that grants open as `inbox`.
+    pub fn inbox(&self) -> PathBuf {
+        self.folder.path().join("inbox")
+    }
+
+    /// Beside `inbox`: no grant opens it.
+    pub fn outside(&self) -> &Path {
+        self.folder.path()
+    }
+}

@@ -1,0 +1,11 @@
+//! Fails with a message of as many bytes as it is told.
+#![cfg(target_arch = "wasm32")]
+
+use guest_common::{Error, guest};
+
+guest!(act);
+
+fn act(input: &str) -> Result<String, Error> {
+    let bytes: usize = input.parse().expect("the test gives a number");
+    Err(Error::Permanent("x".repeat(bytes)))
+}

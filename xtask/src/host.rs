@@ -1,0 +1,256 @@
+//! A real host in a process of its own: started, killed, started again, stopped.
+//!
+//! Owns the child process and the addresses it chose. A host counts as started when
+//! its `listen.json` names the child and `/healthz` answers.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+
+use crate::sender::Client;
+use crate::workspace::{short, sluice};
+
+/// The first start compiles and proves a lot; a later one takes a fraction.
+const START_WITHIN: Duration = Duration::from_secs(60);
+/// The host drains for 20 s at most.
+const STOP_WITHIN: Duration = Duration::from_secs(40);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
+/// How a host is started.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its data folder.
+    pub data: PathBuf,
+    /// The environment of its commands.
+    pub environment: String,
+    /// Instead of the data folder's own ceiling.
+    pub ceiling: Option<PathBuf>,
+    /// Where webhooks arrive; after the first start, the address it chose.
+    pub hooks: String,
+    /// Where it is administered; after the first start, the address it chose.
+    pub admin: String,
+    /// Further options of `serve`.
+    pub options: Vec<String>,
+    /// Where its log goes, to the end of what is there.
+    pub log: PathBuf,
+}
+
+/// A running host.
+pub struct Host {
+    settings: Settings,
+    child: Child,
+    hooks: SocketAddr,
+    admin: SocketAddr,
+}
+
+#[derive(Deserialize)]
+struct Listening {
+    hooks: SocketAddr,
+    admin: SocketAddr,
+    pid: u32,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Done {
+    /// The exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Its output.
+    pub stdout: String,
+    /// Its errors.
+    pub stderr: String,
+}
+
+impl Done {
+    /// Everything it printed.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+impl Settings {
+    /// Any free port, everything in this folder.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            data: folder.join("data"),
+            environment: "test".to_owned(),
+            ceiling: None,
+            hooks: "127.0.0.1:0".to_owned(),
+            admin: "127.0.0.1:0".to_owned(),
+            options: Vec::new(),
+            log: folder.join("host.log"),
+        }
+    }
+
+    /// The host's own command line, on its data folder.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(sluice());
+        command.arg("--data").arg(&self.data).arg("--environment").arg(&self.environment).args(arguments);
+        command.env_remove("SLUICE_DATA").env_remove("SLUICE_ENVIRONMENT");
+        command
+    }
+
+    /// Runs a command to its end.
+    ///
+    /// # Errors
+    /// The binary cannot be started.
+    pub fn run(&self, arguments: &[&str]) -> Result<Done> {
+        let output = self.command(arguments).stdin(Stdio::null()).output();
+        let output = output.with_context(|| format!("{} cannot be started", short(&sluice())))?;
+        Ok(Done {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// `sluice serve` with these settings.
+    pub fn serve(&self) -> Command {
+        let mut command = self.command(&["serve", "--listen", &self.hooks, "--admin", &self.admin]);
+        if let Some(ceiling) = &self.ceiling {
+            command.arg("--ceiling").arg(ceiling);
+        }
+        command.args(&self.options);
+        command
+    }
+}
+
+impl Host {
+    /// Starts a host and waits until it answers.
+    ///
+    /// # Errors
+    /// It ends or stays silent; the end of its log says why.
+    pub fn start(settings: Settings) -> Result<Self> {
+        if let Some(folder) = settings.log.parent() {
+            fs::create_dir_all(folder).with_context(|| short(folder))?;
+        }
+        let log = File::options().create(true).append(true).open(&settings.log).with_context(|| short(&settings.log))?;
+        let child = settings.serve().stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
+        let child = child.with_context(|| {
+            format!("{} cannot be started: build it with `cargo build --package sluice`", short(&sluice()))
+        })?;
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut host = Self { settings, child, hooks: nowhere, admin: nowhere };
+        host.wait_until_it_answers()?;
+        // A sender knows one address: the same one after a restart.
+        host.settings.hooks = host.hooks.to_string();
+        host.settings.admin = host.admin.to_string();
+        Ok(host)
+    }
+
+    fn wait_until_it_answers(&mut self) -> Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < START_WITHIN {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the host ended at once ({status}); its log says:\n{}", self.log_tail());
+            }
+            if let Some(listening) = self.listening() {
+                (self.hooks, self.admin) = (listening.hooks, listening.admin);
+                let answer = Client::new(self.hooks).send("GET", "/healthz", &[], b"");
+                if answer.is_ok_and(|answer| answer.status == 200) {
+                    return Ok(());
+                }
+            }
+            thread::sleep(LOOK_AGAIN_AFTER);
+        }
+        Err(anyhow!("the host does not answer after {} s; its log says:\n{}", START_WITHIN.as_secs(), self.log_tail()))
+    }
+
+    /// What this very process has published, not one before it.
+    fn listening(&self) -> Option<Listening> {
+        let text = fs::read(self.settings.data.join("listen.json")).ok()?;
+        serde_json::from_slice(&text).ok().filter(|listening: &Listening| listening.pid == self.child.id())
+    }
+
+    /// The last lines of its log.
+    pub fn log_tail(&self) -> String {
+        let text = fs::read_to_string(&self.settings.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+
+    /// How it was started, with the addresses it chose.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Where webhooks arrive.
+    pub fn hooks(&self) -> SocketAddr {
+        self.hooks
+    }
+
+    /// Where it is administered.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`, then nothing is left of it but its folder.
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub fn kill(mut self) -> Result<Settings> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("the host had ended before it was killed ({status}); its log says:\n{}", self.log_tail());
+        }
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(self.settings.clone())
+    }
+
+    /// SIGTERM, then waits for its end.
+    ///
+    /// # Errors
+    /// It does not end, or not cleanly.
+    pub fn stop(mut self) -> Result<Settings> {
+        terminate(self.child.id())?;
+        let started = Instant::now();
+        while started.elapsed() < STOP_WITHIN {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(self.settings.clone()),
+                Some(status) => bail!("the host did not end cleanly ({status}); its log says:\n{}", self.log_tail()),
+                None => thread::sleep(LOOK_AGAIN_AFTER),
+            }
+        }
+        bail!("the host does not end after {} s; its log says:\n{}", STOP_WITHIN.as_secs(), self.log_tail())
+    }
+
+    /// Lets it run on after this process has ended.
+    pub fn leave_running(self) -> Settings {
+        let settings = self.settings.clone();
+        // Dropping would kill it.
+        std::mem::forget(self);
+        settings
+    }
+}
+
+impl Drop for Host {
+    /// A host never outlives what started it by accident.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // It may end on its own meanwhile.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// SIGTERM to a process.
+///
+/// # Errors
+/// There is no such process, or it belongs to someone else.
+pub fn terminate(pid: u32) -> Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("no process has this number")?;
+    kill_process(pid, Signal::TERM).context("the signal cannot be sent")
+}

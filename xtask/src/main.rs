@@ -1,0 +1,94 @@
+//! `cargo xtask`: the command line of the project's own tool.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use xtask::receiver::Receiver;
+use xtask::report::Claims;
+use xtask::suite::Suite;
+use xtask::{demo, kills, plugins, remote, workspace};
+
+/// Builds, demonstrates and tests the project.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Shows the project working, from nothing; the host runs on afterwards.
+    Demo {
+        /// Needs nobody: stops the host, fails unless every claim held.
+        #[arg(long)]
+        check: bool,
+        /// Only ends what an earlier demo left running.
+        #[arg(long, conflicts_with = "check")]
+        stop: bool,
+    },
+    /// Runs every test and proof.
+    Test,
+    /// Runs what CI runs: format, clippy, documentation, then every test and proof.
+    Ci,
+    /// Builds the connectors and the test guests to components.
+    Plugins,
+    /// Kills a host under load, again and again, and judges what became of the load.
+    Kills {
+        /// How often.
+        #[arg(long, default_value_t = 30)]
+        count: usize,
+    },
+    /// Answers as Slack and GitHub do; what `demo` leaves running.
+    #[command(hide = true)]
+    Receiver {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        log: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match perform(Cli::parse().task) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Performs a task; whether everything it proves held.
+fn perform(task: Task) -> Result<bool> {
+    match task {
+        Task::Demo { stop: true, .. } => demo::stop_left_running(&workspace::target().join("demo")).map(|()| true),
+        Task::Demo { check, .. } => demo::demo(check),
+        Task::Test => Ok(suite(Suite::test)),
+        Task::Ci => Ok(suite(Suite::ci)),
+        Task::Plugins => plugins::build().and_then(|()| plugins::build_guests()).map(|()| true),
+        Task::Kills { count } => kill(count),
+        Task::Receiver { listen, log } => {
+            Receiver::start(listen, Some(&log), remote::script()).context("the receiver cannot listen")?.wait();
+            Ok(true)
+        }
+    }
+}
+
+fn suite(run: impl FnOnce(&mut Suite)) -> bool {
+    let mut suite = Suite::default();
+    run(&mut suite);
+    suite.finish()
+}
+
+fn kill(count: usize) -> Result<bool> {
+    demo::build()?;
+    let mut claims = Claims::default();
+    kills::kill_loop(count, &mut claims)?;
+    println!("{}", claims.summary());
+    Ok(claims.held())
+}

@@ -1,0 +1,246 @@
+//! The demo's stage: a folder, a receiver, a host, and everything set up in it by the
+//! commands that a person would type.
+//!
+//! Owns the process of the host across kills. Invariant: one folder, one receiver
+//! address and one host address from the first start to the end.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::api::Api;
+use crate::github::Examples;
+use crate::host::{Done, Host, Settings};
+use crate::npm;
+use crate::receiver::Receiver;
+use crate::remote;
+use crate::workspace::{empty_folder, plugins, root, short, words};
+
+/// Runs at the same time in the host: what a kill can interrupt.
+pub const WORKERS: usize = 4;
+/// Below `/hooks`: the flow under test.
+pub const HOOK: &str = "/hooks/test/bug-to-slack";
+/// The four connectors, in the order they are installed.
+const CONNECTORS: [&str; 4] = ["github", "slack", "files", "http"];
+
+/// Everything set up.
+pub struct Stage {
+    folder: PathBuf,
+    receiver: Receiver,
+    host: Option<Host>,
+    examples: Examples,
+    webhook_secret: String,
+    slack_token: String,
+    verbose: bool,
+}
+
+impl Stage {
+    /// Sets everything up in an empty folder; `verbose` prints each command.
+    ///
+    /// # Errors
+    /// A command fails: what it printed.
+    pub fn set(folder: &Path, verbose: bool) -> Result<Self> {
+        let examples = Examples::load(&npm::examples()?)?;
+        for part in ["data", "files", "grants", "flows", "secrets"] {
+            empty_folder(&folder.join(part))?;
+        }
+        let log = folder.join("receiver.log");
+        let settings = Settings {
+            ceiling: Some(folder.join("ceiling.toml")),
+            options: vec!["--workers".to_owned(), WORKERS.to_string()],
+            ..Settings::in_folder(folder)
+        };
+        for old in [&log, &settings.log] {
+            // Left by an earlier demo, or not there.
+            let _ = fs::remove_file(old);
+        }
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let receiver = Receiver::start(any, Some(&log), remote::script()).context("the receiver cannot listen")?;
+        let mut stage = Self {
+            folder: folder.to_owned(),
+            receiver,
+            host: None,
+            examples,
+            webhook_secret: secret("hook"),
+            slack_token: secret("xoxb-demo"),
+            verbose,
+        };
+        stage.write_documents()?;
+        stage.host = Some(Host::start(settings)?);
+        stage.set_up()?;
+        Ok(stage)
+    }
+
+    /// The demo's documents with this run's addresses filled in.
+    fn write_documents(&self) -> Result<()> {
+        let from = root().join("tests/demo");
+        let facts = HashMap::from([
+            ("@receiver@", self.receiver.address().to_string()),
+            ("@folder@", self.folder.join("files").display().to_string()),
+        ]);
+        let mut files = vec![PathBuf::from("ceiling.toml")];
+        for part in ["grants", "flows"] {
+            for entry in fs::read_dir(from.join(part)).with_context(|| short(&from.join(part)))? {
+                files.push(Path::new(part).join(entry?.file_name()));
+            }
+        }
+        for file in files {
+            let mut text = fs::read_to_string(from.join(&file)).with_context(|| short(&from.join(&file)))?;
+            for (mark, value) in &facts {
+                text = text.replace(mark, value);
+            }
+            fs::write(self.folder.join(&file), text).with_context(|| short(&self.folder.join(&file)))?;
+        }
+        for (name, secret) in [("github-webhook", &self.webhook_secret), ("slack-token", &self.slack_token)] {
+            let file = self.folder.join("secrets").join(name);
+            fs::write(&file, secret).with_context(|| short(&file))?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).with_context(|| short(&file))?;
+        }
+        let file = self.folder.join("secrets").join("github-token");
+        fs::write(&file, secret("ghp_demo")).with_context(|| short(&file))
+    }
+
+    /// Installs, approves, connects and applies, as a person would.
+    fn set_up(&self) -> Result<()> {
+        let path = |part: &str, name: &str| self.folder.join(part).join(name).display().to_string();
+        let remote = |service: &str| format!("http://{}/{service}", self.receiver.address());
+        for name in CONNECTORS {
+            let wasm = plugins().join(format!("{name}.wasm")).display().to_string();
+            self.must(&["plugin", "install", &wasm])?;
+            self.must(&["plugin", "approve", name, "--grant", &path("grants", &format!("{name}.toml"))])?;
+        }
+        self.must(&[
+            &["connection", "add", "github", "--id", "github", "--base-url", &remote("github"), "--auth", "bearer"][..],
+            &["--secret-file", &path("secrets", "github-token")],
+            &["--webhook-secret-file", &path("secrets", "github-webhook")],
+        ]
+        .concat())?;
+        self.must(&[
+            &["connection", "add", "slack", "--id", "slack", "--base-url", &remote("slack/api"), "--auth", "bearer"][..],
+            &["--secret-file", &path("secrets", "slack-token"), "--scope", "chat:write"],
+        ]
+        .concat())?;
+        self.must(&["connection", "check", "slack"])?;
+        self.must(&["flow", "apply", &path("flows", "bug-to-slack.yaml"), &path("flows", "status-to-issue.yaml")])?;
+        Ok(())
+    }
+
+    /// Runs a command of the host's that has to succeed.
+    ///
+    /// # Errors
+    /// It does not; what it printed.
+    pub fn must(&self, arguments: &[&str]) -> Result<Done> {
+        let done = self.sluice(arguments)?;
+        if done.code != 0 {
+            let words = words(&self.settings()?.command(arguments));
+            bail!("`{words}` ended with {}:\n{}", done.code, done.text().trim_end());
+        }
+        Ok(done)
+    }
+
+    /// Runs a command of the host's, whatever becomes of it.
+    ///
+    /// # Errors
+    /// The binary cannot be started.
+    pub fn sluice(&self, arguments: &[&str]) -> Result<Done> {
+        let settings = self.settings()?;
+        if self.verbose {
+            println!("$ {}", words(&settings.command(arguments)));
+        }
+        let done = settings.run(arguments)?;
+        if self.verbose {
+            for line in done.text().lines() {
+                println!("    {line}");
+            }
+        }
+        Ok(done)
+    }
+
+    /// Kills the host the hard way and starts it again on the same folder and address.
+    ///
+    /// # Errors
+    /// It was gone already, or does not come back.
+    pub fn kill_and_restart(&mut self) -> Result<()> {
+        let host = self.host.take().context("the host is not running")?;
+        self.host = Some(Host::start(host.kill()?)?);
+        Ok(())
+    }
+
+    /// Ends the host as an operator would.
+    ///
+    /// # Errors
+    /// It does not end, or not cleanly.
+    pub fn stop(&mut self) -> Result<()> {
+        self.host.take().context("the host is not running")?.stop().map(drop)
+    }
+
+    /// Lets the host run on; the receiver ends with this value.
+    pub fn leave_running(mut self) -> Option<Settings> {
+        self.host.take().map(Host::leave_running)
+    }
+
+    /// The running host.
+    ///
+    /// # Errors
+    /// It is not running.
+    pub fn host(&self) -> Result<&Host> {
+        self.host.as_ref().context("the host is not running")
+    }
+
+    /// Its settings.
+    ///
+    /// # Errors
+    /// It is not running.
+    pub fn settings(&self) -> Result<&Settings> {
+        Ok(self.host()?.settings())
+    }
+
+    /// A client of its administration.
+    ///
+    /// # Errors
+    /// It is not running.
+    pub fn api(&self) -> Result<Api> {
+        Api::of(self.host()?)
+    }
+
+    /// The stand-in for Slack and GitHub.
+    pub fn receiver(&self) -> &Receiver {
+        &self.receiver
+    }
+
+    /// GitHub's published payloads.
+    pub fn examples(&self) -> &Examples {
+        &self.examples
+    }
+
+    /// What signs deliveries.
+    pub fn webhook_secret(&self) -> &str {
+        &self.webhook_secret
+    }
+
+    /// The token that only the receiver should ever see.
+    pub fn slack_token(&self) -> &str {
+        &self.slack_token
+    }
+
+    /// Where everything lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the flow has written down.
+    pub fn notes(&self) -> String {
+        fs::read_to_string(self.folder.join("files").join("bugs.log")).unwrap_or_default()
+    }
+}
+
+/// A secret of this run alone. It opens nothing but a stand-in.
+fn secret(prefix: &str) -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let random = || RandomState::new().hash_one(prefix);
+    format!("{prefix}-{:016x}{:016x}", random(), random())
+}
