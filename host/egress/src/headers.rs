@@ -142,7 +142,8 @@ mod tests {
     fn the_host_owns_what_frames_the_message_and_carries_credentials() {
         let header =
             Credential::Header { name: "x-api-key".into(), prefix: String::new(), value: "long-enough".into() };
-        for name in HOST_OWNED.iter().chain(&CREDENTIALS).chain(&["Host", "AUTHORIZATION", "Proxy-Anything", "X-API-Key"])
+        for name in
+            HOST_OWNED.iter().chain(&CREDENTIALS).chain(&["Host", "AUTHORIZATION", "Proxy-Anything", "X-API-Key"])
         {
             let reason = refusal(name, "x", &header).expect(name);
             assert!(reason.contains(&format!("header {} ", name.to_ascii_lowercase())), "{reason}");

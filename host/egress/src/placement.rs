@@ -21,7 +21,8 @@ pub(crate) fn place(credential: &Credential, headers: &mut HeaderMap, url: &mut 
             insert(headers, AUTHORIZATION, &format!("Basic {pair}"))
         }
         Credential::Header { name, prefix, value } => {
-            let name = name.parse::<HeaderName>().map_err(|_| format!("the credential's header {name:?} is no name"))?;
+            let name =
+                name.parse::<HeaderName>().map_err(|_| format!("the credential's header {name:?} is no name"))?;
             if headers::is_host_owned(name.as_str()) {
                 return Err(format!("the credential's header {name} belongs to the host"));
             }

@@ -52,9 +52,10 @@ impl Session {
         let environment = spec.authority.environment();
         let plugin = (spec.digest, environment.clone());
         let plugin_gate = egress.plugin_gates.get(plugin, &spec.limits, now_ms);
-        let connection_gate = spec.connection.clone().map(|connection| {
-            egress.connection_gates.get((environment.clone(), connection), &spec.limits, now_ms)
-        });
+        let connection_gate = spec
+            .connection
+            .clone()
+            .map(|connection| egress.connection_gates.get((environment.clone(), connection), &spec.limits, now_ms));
         Self { egress, spec, ledger: Ledger::default(), plugin_gate, connection_gate, scrubber: OnceLock::new() }
     }
 
@@ -145,7 +146,19 @@ impl Session {
         let connection = self.spec.connection.as_ref().map(tracing::field::display);
         let AccessRecord { method, target, path, rule, address, status, error, duration_ms, .. } = record;
         if record.allowed {
-            tracing::debug!(digest, connection, method, target, path, rule, address, status, error, duration_ms, "allowed");
+            tracing::debug!(
+                digest,
+                connection,
+                method,
+                target,
+                path,
+                rule,
+                address,
+                status,
+                error,
+                duration_ms,
+                "allowed"
+            );
         } else {
             tracing::warn!(digest, connection, method, target, path, rule, address, "denied");
         }

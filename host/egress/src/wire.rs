@@ -82,22 +82,28 @@ fn explain(error: reqwest::Error, target: &Target) -> TransportError {
 }
 
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    causes(error).find_map(|cause| {
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause.downcast_ref::<E>().or_else(|| inner.and_then(|inner| inner.downcast_ref::<E>()))
-    })
+    causes(error).find_map(|cause| cause.downcast_ref::<E>())
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+    std::iter::successors(Some(error), |error| cause_of(*error))
 }
 
-/// The innermost words, which are those that tell something; the outer ones say
-/// only that sending failed.
+/// The next error inside. An IO error made from another one shows that one's source
+/// as its own, and so would hide it.
+fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
+/// The words of all causes once. The outermost say only that sending failed.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut words: Vec<String> = Vec::new();
     for text in causes(error).skip(1).map(ToString::to_string) {
-        if words.last().is_none_or(|last| !last.contains(&text)) {
+        let says_something = !text.starts_with("client error");
+        if says_something && words.last().is_none_or(|last| !last.contains(&text)) {
             words.push(text);
         }
     }

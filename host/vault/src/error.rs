@@ -145,9 +145,11 @@ impl VaultError {
                 "a line break or a blank was copied along with it",
                 "enter it again, without blanks or line breaks around it",
             ),
-            Self::Read { .. } => {
-                text("store-read", "the store is damaged or its disk fails", "look at the host's log, then restore a backup")
-            }
+            Self::Read { .. } => text(
+                "store-read",
+                "the store is damaged or its disk fails",
+                "look at the host's log, then restore a backup",
+            ),
         }
     }
 }

@@ -96,11 +96,7 @@ impl Vault {
         *self.master.derive("sluicegate derived", purpose)
     }
 
-    fn open_row(
-        &self,
-        store: &dyn Store,
-        place: Place<'_>,
-    ) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, VaultError> {
+    fn open_row(&self, store: &dyn Store, place: Place<'_>) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, VaultError> {
         let sealed = store.get(&key(place)).map_err(|source| VaultError::Read {
             environment: place.environment.to_string(),
             connection: place.connection.to_string(),

@@ -24,7 +24,9 @@ fn percent(secret: &str, all: bool, upper: bool) -> String {
 
 #[test]
 fn every_echo_is_cut_out() {
-    for secret in [SECRET, "plain-token-123", "12345678", "a b c d e f", "%25%25%25", "\\\\\\\\\\\\\\\\", "sécrétsécrét"] {
+    for secret in
+        [SECRET, "plain-token-123", "12345678", "a b c d e f", "%25%25%25", "\\\\\\\\\\\\\\\\", "sécrétsécrét"]
+    {
         let scrubber = bearer(secret);
         let json = serde_json::to_string(secret).expect("text");
         for echo in [
@@ -77,7 +79,8 @@ fn the_whole_pair_of_basic_is_cut_out() {
 #[test]
 fn what_only_resembles_it_stays() {
     let scrubber = bearer(SECRET);
-    for text in ["", "s3cret", "s3cret/To+ken=\"x%y\\", "S3CRET/TO+KEN=\"X%Y\\Z", "%", "\\", "\\u00", "%7", "\u{e9}%\\"] {
+    for text in ["", "s3cret", "s3cret/To+ken=\"x%y\\", "S3CRET/TO+KEN=\"X%Y\\Z", "%", "\\", "\\u00", "%7", "\u{e9}%\\"]
+    {
         check(&scrubber, text, text);
     }
     check(&bearer("1234567"), "1234567", "1234567");

@@ -38,7 +38,8 @@ async fn one_denied_address_denies_the_request() {
     let (world, server) = (World::new(), plain().await);
     let port = server.port();
     let good = "127.0.0.1";
-    for bad in ["10.0.0.1", "169.254.169.254", "127.0.0.2", "0.0.0.0", "::1", "::ffff:127.0.0.1", "fd00::1", "64:ff9b::a00:1"]
+    for bad in
+        ["10.0.0.1", "169.254.169.254", "127.0.0.2", "0.0.0.0", "::1", "::ffff:127.0.0.1", "fd00::1", "64:ff9b::a00:1"]
     {
         for answer in [[good, bad], [bad, good]] {
             world.resolver.says("mixed.test", &[&answer]);
@@ -60,7 +61,10 @@ async fn a_name_that_changes_its_mind_gains_nothing() {
     let url = format!("http://rebinding.test:{port}/");
     session.send(get(&url)).await.expect("answered");
     let outcome = session.send(get(&url)).await;
-    assert!(matches!(&outcome, Err(SendError::Denied(denial)) if denial.what.contains("169.254.169.254")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Err(SendError::Denied(denial)) if denial.what.contains("169.254.169.254")),
+        "{outcome:?}"
+    );
     session.send(get(&url)).await.expect("answered");
     assert_eq!(world.resolver.asked().len(), 3, "each new connection asks once");
     assert_eq!(server.seen().len(), 2);
@@ -71,8 +75,19 @@ async fn addresses_in_the_url_are_checked_in_every_spelling() {
     let (world, server, canary) = (World::new(), plain().await, plain().await);
     let (good, bad) = (server.port(), canary.port());
     let hosts = [
-        "127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "0177.0.0.01",
-        "017700000001", "127.0.0.1.", "①②⑦.0.0.1", "127。0。0。1", "%31%32%37.0.0.1",
+        "127.0.0.1",
+        "127.1",
+        "127.0.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "0177.0.0.01",
+        "017700000001",
+        "127.0.0.1.",
+        "①②⑦.0.0.1",
+        "127。0。0。1",
+        "%31%32%37.0.0.1",
     ];
     for host in hosts {
         let rules = [format!("* http://127.0.0.1:{good}"), format!("* http://127.0.0.1:{bad}")];
@@ -81,7 +96,16 @@ async fn addresses_in_the_url_are_checked_in_every_spelling() {
         let outcome = session.send(get(format!("http://{host}:{bad}/"))).await;
         assert!(matches!(outcome, Err(SendError::Denied(_))), "{host}: {outcome:?}");
     }
-    for host in ["[::1]", "[::ffff:127.0.0.1]", "[::127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "0", "0.0.0.0", "127.0.0.2"] {
+    for host in [
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::7f00:1]",
+        "0",
+        "0.0.0.0",
+        "127.0.0.2",
+    ] {
         let rules = ["* http://*.test", &format!("* http://{host}:{bad}")];
         let session = world.session(&Given::new(&rules, &[bad]));
         let outcome = session.send(get(format!("http://{host}:{bad}/"))).await;
@@ -114,10 +138,10 @@ async fn names_that_lead_nowhere_say_so() {
 #[tokio::test]
 async fn a_closed_port_says_so() {
     let world = World::new();
-    let port = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
-        listener.local_addr().expect("bound").port()
-    };
+    // Bound, so that nobody else gets it, and not listening.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("binds");
+    let port = socket.local_addr().expect("bound").port();
     let session = world.session(&Given::ports(&[port]));
     match session.send(get("{base-url}/")).await {
         Err(SendError::Unreachable(reason)) => {

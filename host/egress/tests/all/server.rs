@@ -145,8 +145,7 @@ pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Byte
 
 /// An answer whose body comes in pieces of `piece` bytes.
 pub(crate) fn in_pieces(headers: &[(&str, &str)], body: &[u8], piece: usize) -> Answer {
-    let pieces: Vec<_> =
-        body.chunks(piece).map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece)))).collect();
+    let pieces: Vec<_> = body.chunks(piece).map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece)))).collect();
     let (parts, _) = answer(200, headers, Bytes::new()).into_parts();
     http::Response::from_parts(parts, BodyExt::boxed(StreamBody::new(futures_util::stream::iter(pieces))))
 }
