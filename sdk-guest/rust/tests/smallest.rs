@@ -5,13 +5,14 @@
 #[allow(missing_docs, reason = "an example shows a connector as people write it")]
 mod smallest;
 
+use sluicegate_sdk::serde_json::from_str;
 use sluicegate_sdk::{Connector as _, Delivery, Error, Value, testing};
 use smallest::Connector;
 
 #[test]
 fn describes_itself_to_the_letter() {
-    let got: Value = sluicegate_sdk::serde_json::from_str(&Connector::describe()).expect("JSON");
-    let wanted: Value = sluicegate_sdk::serde_json::from_str(include_str!("smallest.manifest.json")).expect("JSON");
+    let got: Value = from_str(&Connector::describe()).expect("JSON");
+    let wanted: Value = from_str(include_str!("smallest.manifest.json")).expect("JSON");
     assert_eq!(got, wanted, "{got:#}");
     assert_eq!(Connector::describe(), got.to_string(), "compact, and in the same order");
 }

@@ -51,7 +51,8 @@ fn derives() -> Vec<Attribute> {
 }
 
 fn expand_struct(mut object: ItemStruct) -> Result<TokenStream> {
-    object.attrs.extend(derives());
+    // Helper attributes come after the derives that know them.
+    object.attrs.splice(0..0, derives());
     if let Fields::Named(fields) = &mut object.fields {
         fields.named.iter_mut().try_for_each(hint_field)?;
     }
@@ -66,7 +67,7 @@ fn expand_enum(mut choices: ItemEnum) -> TokenStream {
     if !mentions(&choices.attrs, "rename_all") {
         attributes.push(parse_quote! { #[serde(rename_all = "snake_case")] });
     }
-    choices.attrs.extend(attributes);
+    choices.attrs.splice(0..0, attributes);
     quote! { #choices }
 }
 

@@ -63,7 +63,29 @@ pub(super) fn run_folder<C: Connector>(folder: &Path) -> Vec<String> {
         }
     }
     problems.extend(missing(&manifest, &seen));
+    problems.extend(trigger_samples::<C>(&manifest));
     problems
+}
+
+/// The samples in the manifest itself: each delivery becomes its event. (An action's
+/// sample is run by the file that leaves `input` and `output` out.)
+fn trigger_samples<C: Connector>(manifest: &Value) -> Vec<String> {
+    let triggers = manifest["triggers"].as_array().into_iter().flatten();
+    triggers
+        .flat_map(|trigger| {
+            let id = trigger["id"].as_str().unwrap_or_default();
+            let mut sample = trigger["sample"].clone();
+            let event = sample["event"].take();
+            sample.as_object_mut().map(|members| members.remove("event"));
+            sample["trigger"] = id.into();
+            sample["events"] = json!([event]);
+            let problems = match serde_json::from_value(sample) {
+                Ok(sample) => run::<C>(id, sample, manifest),
+                Err(error) => vec![error.to_string()],
+            };
+            problems.into_iter().map(move |problem| format!("{id}, sample of the manifest: {problem}"))
+        })
+        .collect()
 }
 
 fn files_in(folder: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
