@@ -42,8 +42,7 @@ struct Document {
     /// The team it belongs to.
     team: Option<Team>,
     /// Words to find it by.
-    #[schemars(default)]
-    tags: Vec<String>,
+    tags: Option<Vec<String>>,
     /// What starts it.
     trigger: Trigger,
     /// What it does, in order.
@@ -73,8 +72,7 @@ struct ConnectorTrigger {
     /// The connection whose webhook secret verifies deliveries.
     connection: ConnectionId,
     /// Its configuration; no expressions.
-    #[schemars(default)]
-    config: BTreeMap<String, Value>,
+    config: Option<BTreeMap<String, Value>>,
     /// Answer deliveries with the flow's output.
     respond: Option<Respond>,
 }

@@ -17,7 +17,7 @@ pub use document::{DOCUMENT_BYTES_MAX, NESTING_MAX, STEPS_MAX, schema};
 pub use operations::{ConnectionFacts, Operations};
 pub use plan::{Action, OnError, Outcome, Plan, Respond, Retry, Step, Trigger, Uses, Work};
 pub use run::{
-    After, Branch, Call, Effect, Entry, Event, Ending, RunFacts, State, Transition, idempotency_key, pending, step,
+    After, Branch, Call, Effect, Ending, Entry, Event, RunFacts, State, Transition, idempotency_key, pending, step,
 };
-pub use template::Template;
+pub use template::{FILTERS, TESTS, Template};
 pub use view::{StepKind, StepOutcome, StepView, steps_view};

@@ -107,6 +107,8 @@ fn hostile_documents_are_refused_quickly() {
         (expression(&"1+".repeat(3_000)), "bad-expression"),
         (expression("range(1000)"), "bad-expression"),
         (expression("trigger.x | pprint"), "bad-expression"),
+        (expression("trigger.x is weird"), "bad-expression"),
+        (expression("trigger.x.items()"), "bad-expression"),
         ("x".repeat((1 << 20) + 1), "too-large"),
         ("a: 1\na: 2".to_owned(), "not-yaml"),
         ("{\"a\": 1, \"a\": 2}".to_owned(), "not-json"),

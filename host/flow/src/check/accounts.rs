@@ -75,7 +75,8 @@ pub(super) fn connection(
     if facts.plugin != uses.plugin {
         let what = format!("connection {id} is an account of {}, not of {}", facts.plugin, uses.plugin);
         let mine = connections_of(&uses.plugin, operations);
-        let problem = suggest(Problem::new("wrong-connection", what), id.as_str(), mine.iter().map(ConnectionId::as_str));
+        let problem =
+            suggest(Problem::new("wrong-connection", what), id.as_str(), mine.iter().map(ConnectionId::as_str));
         report.add(node, &fields.field("connection"), problem);
         return None;
     }
@@ -87,17 +88,17 @@ pub(super) fn connection(
 }
 
 /// Reads `connection` of a trigger of any sender, which must exist.
-pub(super) fn known(
-    fields: &Fields<'_>,
-    operations: &dyn Operations,
-    report: &mut Report<'_>,
-) -> Option<ConnectionId> {
+pub(super) fn known(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Report<'_>) -> Option<ConnectionId> {
     let node = fields.get("connection")?;
     let id: ConnectionId = fields.name("connection", report)?;
     if operations.connection(&id).is_none() {
         let all = operations.connections();
         let problem = Problem::new("unknown-connection", format!("there is no connection {:?}", id.as_str()));
-        report.add(node, &fields.field("connection"), suggest(problem, id.as_str(), all.iter().map(ConnectionId::as_str)));
+        report.add(
+            node,
+            &fields.field("connection"),
+            suggest(problem, id.as_str(), all.iter().map(ConnectionId::as_str)),
+        );
         return None;
     }
     Some(id)

@@ -114,7 +114,11 @@ fn tags(fields: &Fields<'_>, report: &mut Report<'_>) -> Vec<String> {
         report.add(node, "tags", wrong("tags", "a list of texts", node));
         return Vec::new();
     };
-    items.iter().enumerate().filter_map(|(at, item)| read::text(item, "a tag", &format!("tags[{at}]"), report)).collect()
+    items
+        .iter()
+        .enumerate()
+        .filter_map(|(at, item)| read::text(item, "a tag", &format!("tags[{at}]"), report))
+        .collect()
 }
 
 /// Every step id of the document, branches included.

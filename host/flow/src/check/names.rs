@@ -96,11 +96,16 @@ impl Names {
     fn check_step(&self, reference: &Reference, beside: &[Reference]) -> Option<Problem> {
         let path = &reference.path;
         let Some(Segment::Field(id)) = path.below().first() else {
-            return Some(Problem::new("no-step", "steps stands for no value of its own").fix("name a step, as in steps.lookup"));
+            return Some(
+                Problem::new("no-step", "steps stands for no value of its own").fix("name a step, as in steps.lookup"),
+            );
         };
         let Some(output) = self.find(id) else { return Some(self.unknown_step(id)) };
         let Some(shape) = &output.shape else {
-            return Some(Problem::new("no-output", format!("step {id} has no output: only actions and transforms have one")));
+            return Some(Problem::new(
+                "no-output",
+                format!("step {id} has no output: only actions and transforms have one"),
+            ));
         };
         let is_error = path.below().get(1) == Some(&Segment::Field("error".to_owned()));
         if output.may_fail && is_error {
@@ -116,8 +121,11 @@ impl Names {
             Presence::Sure => None,
             Presence::Maybe(reason) => self.absent(reference, beside, reason),
             Presence::Elsewhere => Some(
-                Problem::new("other-branch", format!("step {id} is in the other branch: it is never executed before this"))
-                    .fix("read only what comes before the if, or is in the same branch"),
+                Problem::new(
+                    "other-branch",
+                    format!("step {id} is in the other branch: it is never executed before this"),
+                )
+                .fix("read only what comes before the if, or is in the same branch"),
             ),
         })
     }

@@ -37,7 +37,13 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// The value of a key; one left empty counts as absent.
     pub(super) fn get(&self, name: &str) -> Option<&'n Node> {
+        self.get_any(name).filter(|node| !matches!(node.content, Content::Null))
+    }
+
+    /// The value of a key, null included.
+    pub(super) fn get_any(&self, name: &str) -> Option<&'n Node> {
         self.entries.iter().find(|(key, _)| key == name).map(|(_, node)| node)
     }
 
@@ -46,7 +52,7 @@ impl<'n> Fields<'n> {
         let found = self.get(name);
         if found.is_none() {
             let problem = Problem::new("missing-key", format!("{name} is missing"));
-            report.add(self.node, &self.field(name), problem.fix(format!("add {name}: {expected}")));
+            report.add(self.node, &self.field(name), problem.fix(format!("add {name} ({expected})")));
         }
         found
     }

@@ -21,7 +21,9 @@ impl<'a> Report<'a> {
     pub(super) fn add(&mut self, node: &Node, field: &str, problem: Problem) {
         if self.problems.len() < PROBLEMS_MAX {
             let field = match node.at {
+                Some((line, _)) if field.is_empty() => format!("{}:{line}", self.file_name),
                 Some((line, _)) => format!("{field} ({}:{line})", self.file_name),
+                None if field.is_empty() => self.file_name.to_owned(),
                 None => field.to_owned(),
             };
             self.problems.push(problem.field(field));

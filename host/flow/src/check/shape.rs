@@ -193,7 +193,12 @@ fn type_of(value: &Value) -> &'static str {
 }
 
 fn names(schema: &Value) -> impl Iterator<Item = &str> {
-    schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|properties| properties.keys()).map(String::as_str)
+    schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(|properties| properties.keys())
+        .map(String::as_str)
 }
 
 /// The schema that a constant has.
@@ -268,7 +273,9 @@ mod tests {
                 Found::Open => Some("open".to_owned()),
                 Found::Missing { .. } => None,
                 Found::Is(_) => Some(
-                    shape.types(&path_below).map_or("open".to_owned(), |types| types.into_iter().collect::<Vec<_>>().join(",")),
+                    shape
+                        .types(&path_below)
+                        .map_or("open".to_owned(), |types| types.into_iter().collect::<Vec<_>>().join(",")),
                 ),
             };
             assert_eq!(found.as_deref(), wanted, "{path}");

@@ -79,7 +79,8 @@ impl Steps<'_, '_> {
         let mut block = Block::default();
         for (at, item) in items.iter().enumerate() {
             if block.stops {
-                let problem = Problem::new("unreachable", "this step is never executed: the one before it ends the run");
+                let problem =
+                    Problem::new("unreachable", "this step is never executed: the one before it ends the run");
                 self.report.add(item, &format!("{field}[{at}]"), problem.fix("remove it, or give the stop a when"));
                 break;
             }
@@ -147,8 +148,13 @@ impl Steps<'_, '_> {
         let node = fields.required("id", "a name, unique in the flow", self.report)?;
         let id: StepId = read::parse_name(node, "id", &fields.field("id"), self.report)?;
         if RESERVED.contains(&id.as_str()) {
-            let problem = Problem::new("reserved-name", format!("{id:?} means something else in expressions", id = id.as_str()));
-            self.report.add(node, &fields.field("id"), problem.fix(format!("write {id}_step, or a name that says what it does")));
+            let problem =
+                Problem::new("reserved-name", format!("{id:?} means something else in expressions", id = id.as_str()));
+            self.report.add(
+                node,
+                &fields.field("id"),
+                problem.fix(format!("write {id}_step, or a name that says what it does")),
+            );
         }
         if self.names.all.iter().filter(|known| *known == id.as_str()).count() > 1 {
             let problem = Problem::new("duplicate-step", format!("there is more than one step {:?}", id.as_str()));
@@ -162,14 +168,15 @@ impl Steps<'_, '_> {
     }
 
     fn work(&mut self, fields: &Fields<'_>, depth: usize) -> Read {
-        let kinds = ["uses", "if", "transform", "stop"].into_iter().filter(|kind| fields.get(kind).is_some());
+        let kinds = ["uses", "if", "transform", "stop"].into_iter().filter(|kind| fields.get_any(kind).is_some());
         match kinds.collect::<Vec<_>>().as_slice() {
             ["uses"] => self.action(fields),
             ["if"] => self.branches(fields, depth),
             ["transform"] => self.transform(fields),
             ["stop"] => self.stop(fields),
             kinds => {
-                let what = format!("a step has exactly one of uses, if, transform and stop, this one has {}", kinds.len());
+                let what =
+                    format!("a step has exactly one of uses, if, transform and stop, this one has {}", kinds.len());
                 self.only(fields, &["uses", "if", "transform", "stop"]);
                 self.report.add(fields.node, &fields.path, Problem::new("no-work", what));
                 Read::leaf(None, Some(Shape::open()))
@@ -225,7 +232,9 @@ impl Steps<'_, '_> {
             let attempts = node.to_json().as_u64().filter(|attempts| (1..=ATTEMPTS_MAX).contains(attempts));
             match attempts.and_then(|attempts| u32::try_from(attempts).ok()) {
                 Some(attempts) => retry.attempts = attempts,
-                None => self.report.add(node, &inner.field("attempts"), wrong("attempts", "a number from 1 to 20", node)),
+                None => {
+                    self.report.add(node, &inner.field("attempts"), wrong("attempts", "a number from 1 to 20", node))
+                }
             }
         }
         let first = inner.duration("first", DAY_MS, self.report);
@@ -234,7 +243,11 @@ impl Steps<'_, '_> {
         retry.most_ms = most.unwrap_or(retry.most_ms.max(retry.first_ms));
         if retry.first_ms > retry.most_ms {
             let problem = Problem::new("bad-retry", "the first wait is longer than the longest");
-            self.report.add(inner.node, &inner.path, problem.fix("make first at most as long as most (5m when absent)"));
+            self.report.add(
+                inner.node,
+                &inner.path,
+                problem.fix("make first at most as long as most (5m when absent)"),
+            );
         }
         retry
     }
@@ -289,7 +302,7 @@ impl Steps<'_, '_> {
     fn transform(&mut self, fields: &Fields<'_>) -> Read {
         self.only(fields, &["transform", "on_error"]);
         let on_error = self.on_error(fields);
-        let Some(node) = fields.get("transform") else { return Read::leaf(None, Some(Shape::open())) };
+        let Some(node) = fields.get_any("transform") else { return Read::leaf(None, Some(Shape::open())) };
         let made = values::read(node, &fields.field("transform"), &self.names, self.report);
         Read::leaf(Some(Work::Transform { value: made.template, on_error }), Some(made.shape))
     }

@@ -32,7 +32,8 @@ impl Started {
 
 pub(super) fn read(node: &Node, operations: &dyn Operations, report: &mut Report<'_>) -> Started {
     let Some(fields) = Fields::of(node, "trigger", report) else { return Started::unknown() };
-    let kinds: Vec<&str> = ["uses", "webhook", "manual"].into_iter().filter(|kind| fields.get(kind).is_some()).collect();
+    let kinds: Vec<&str> =
+        ["uses", "webhook", "manual"].into_iter().filter(|kind| fields.get(kind).is_some()).collect();
     match kinds.as_slice() {
         ["uses"] => connector(&fields, operations, report),
         ["webhook"] => webhook(&fields, operations, report),
@@ -103,7 +104,8 @@ fn webhook(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Report
         let read = serde_json::from_value(node.to_json());
         let explain = |error: serde_json::Error| {
             let problem = Problem::new("bad-webhook", format!("the webhook cannot be read: {error}"));
-            let fix = "webhook: { verification: { scheme: token, header: x-token }, delivery_key: { from: fingerprint } }";
+            let fix =
+                "webhook: { verification: { scheme: token, header: x-token }, delivery_key: { from: fingerprint } }";
             report.add(node, "trigger.webhook", problem.fix(fix));
         };
         read.map_err(explain).ok()
@@ -135,6 +137,7 @@ fn schema(fields: &Fields<'_>, name: &str, report: &mut Report<'_>) -> Option<Va
         let problem = Problem::new("bad-schema", error.to_string());
         let example = json!({ "type": "object", "properties": { "title": { "type": "string" } } });
         report.add(node, &fields.field(name), problem.fix(format!("write a schema such as {example}")));
+        return None;
     }
     Some(document)
 }

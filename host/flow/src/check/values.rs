@@ -78,7 +78,9 @@ impl Reading<'_, '_> {
             Content::List(items) => {
                 let items = items.iter().enumerate();
                 shape::of_list(
-                    items.map(|(at, item)| self.visit(item, &format!("{field}[{at}]"), &format!("{pointer}/{at}"))).collect(),
+                    items
+                        .map(|(at, item)| self.visit(item, &format!("{field}[{at}]"), &format!("{pointer}/{at}")))
+                        .collect(),
                 )
             }
             Content::Object(fields) => {
@@ -101,7 +103,9 @@ impl Reading<'_, '_> {
         match crate::template::compile_text(text) {
             Err(message) => {
                 let problem = Problem::new("bad-expression", message);
-                self.report.add(node, field, problem.fix("a text with a literal {{ is written {{ '{{' }}"));
+                let example =
+                    "expressions are written as in {{ trigger.title | default('none') }}, a literal {{ as {{ '{{' }}";
+                self.report.add(node, field, problem.fix(example));
                 self.holes.push(hole(None));
                 Value::Bool(true)
             }
@@ -139,8 +143,11 @@ impl Reading<'_, '_> {
 /// expressions by what is known of their type.
 pub(super) fn fits(made: &Made, schema: &Schema, node: &Node, field: &str, report: &mut Report<'_>) {
     let wanted = Shape(schema.document().clone());
+    let conditional = ["\"if\":", "\"dependent"].iter().any(|word| schema.document().to_string().contains(word));
     for problem in schema.check(made.template.source()) {
-        if is_certain(&problem, &made.holes) {
+        // What a condition on a value requires is not certain before the value is.
+        let depends = conditional && !made.holes.is_empty() && !is_typed(&problem);
+        if !depends && is_certain(&problem, &made.holes) {
             report.add(node.nearest(&problem.path), &place(field, &problem.path), words(&problem, &wanted));
         }
     }
@@ -148,7 +155,11 @@ pub(super) fn fits(made: &Made, schema: &Schema, node: &Node, field: &str, repor
         let path = segments(&hole.pointer);
         let (Some(given), Some(types)) = (&hole.types, wanted.types(&path)) else { continue };
         if !compatible(given, &types) {
-            let name = hole.pointer.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("the value");
+            let name = match path.last() {
+                Some(Segment::Field(name)) => name.clone(),
+                Some(Segment::Index(at)) => format!("item {at}"),
+                None => "the value".to_owned(),
+            };
             let what = format!("{name} expects {}, got {}: {}", type_list(&types), type_list(given), hole.text);
             let at = node.nearest(&hole.pointer);
             report.add(at, &place(field, &hole.pointer), Problem::new("wrong-type", what));
@@ -164,7 +175,11 @@ fn is_certain(problem: &FieldProblem, holes: &[Hole]) -> bool {
     }
     // A list or object with expressions in it: its own type is certain, what a
     // combination of schemas makes of its parts is not.
-    !holes.iter().any(above) || is_unknown(problem) || problem.expected.split(" or ").all(is_type)
+    !holes.iter().any(above) || is_unknown(problem) || is_typed(problem)
+}
+
+fn is_typed(problem: &FieldProblem) -> bool {
+    problem.expected.split(" or ").all(is_type)
 }
 
 fn is_unknown(problem: &FieldProblem) -> bool {
@@ -182,7 +197,11 @@ fn type_list(types: &BTreeSet<String>) -> String {
 fn words(problem: &FieldProblem, wanted: &Shape) -> Problem {
     let path = segments(&problem.path);
     let (last, parent) = path.split_last().map_or((None, &path[..]), |(last, parent)| (Some(last), parent));
-    let Some(Segment::Field(name)) = last else { return Problem::new("invalid-input", problem.to_string()) };
+    let name = match last {
+        Some(Segment::Field(name)) => name,
+        Some(Segment::Index(_)) => return Problem::new("invalid-input", format!("item {problem}")),
+        None => return Problem::new("invalid-input", problem.to_string()),
+    };
     if is_unknown(problem) {
         let names = wanted.names(parent);
         let found = Problem::new("unknown-field", format!("there is no field {name:?}"));

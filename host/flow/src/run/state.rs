@@ -121,12 +121,9 @@ impl State {
     pub fn current(&self) -> Option<&StepId> {
         match &self.place {
             Place::Calling(attempt) | Place::Waiting(attempt, _) => Some(&attempt.step),
-            Place::New
-            | Place::Start
-            | Place::Behind(_)
-            | Place::In(..)
-            | Place::Broken(..)
-            | Place::Finished(_) => None,
+            Place::New | Place::Start | Place::Behind(_) | Place::In(..) | Place::Broken(..) | Place::Finished(_) => {
+                None
+            }
         }
     }
 
@@ -151,12 +148,9 @@ impl State {
     fn attempt(&self) -> Option<Attempt> {
         match &self.place {
             Place::Calling(attempt) | Place::Waiting(attempt, _) => Some(attempt.clone()),
-            Place::New
-            | Place::Start
-            | Place::Behind(_)
-            | Place::In(..)
-            | Place::Broken(..)
-            | Place::Finished(_) => None,
+            Place::New | Place::Start | Place::Behind(_) | Place::In(..) | Place::Broken(..) | Place::Finished(_) => {
+                None
+            }
         }
     }
 }

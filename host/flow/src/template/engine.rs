@@ -29,76 +29,83 @@ fn engine() -> Environment<'static> {
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.set_fuel(Some(FUEL));
     engine.add_function(LOOKUP, lookup);
-    add_text_filters(&mut engine);
-    add_value_filters(&mut engine);
+    add_filters(&mut engine);
     add_tests(&mut engine);
     engine
 }
 
-fn add_text_filters(engine: &mut Environment<'static>) {
-    engine.add_filter("lower", filters::lower);
-    engine.add_filter("upper", filters::upper);
-    engine.add_filter("title", filters::title);
-    engine.add_filter("capitalize", filters::capitalize);
-    engine.add_filter("trim", filters::trim);
-    engine.add_filter("lines", filters::lines);
-    engine.add_filter("replace", replace);
-    engine.add_filter("split", split);
-    engine.add_filter("join", join);
-    engine.add_filter("tojson", to_json_text);
+macro_rules! registry {
+    ($list:ident, $doc:literal, $add:ident, $method:ident: $($name:literal = $function:expr,)*) => {
+        #[doc = $doc]
+        pub const $list: &[&str] = &[$($name),*];
+
+        fn $add(engine: &mut Environment<'static>) {
+            $(engine.$method($name, $function);)*
+        }
+    };
 }
 
-fn add_value_filters(engine: &mut Environment<'static>) {
-    engine.add_filter("default", filters::default);
-    engine.add_filter("d", filters::default);
-    engine.add_filter("length", filters::length);
-    engine.add_filter("count", filters::length);
-    engine.add_filter("first", filters::first);
-    engine.add_filter("last", filters::last);
-    engine.add_filter("min", filters::min);
-    engine.add_filter("max", filters::max);
-    engine.add_filter("sum", filters::sum);
-    engine.add_filter("sort", filters::sort);
-    engine.add_filter("unique", filters::unique);
-    engine.add_filter("reverse", filters::reverse);
-    engine.add_filter("list", filters::list);
-    engine.add_filter("items", filters::items);
-    engine.add_filter("map", filters::map);
-    engine.add_filter("select", filters::select);
-    engine.add_filter("reject", filters::reject);
-    engine.add_filter("selectattr", filters::selectattr);
-    engine.add_filter("rejectattr", filters::rejectattr);
-    engine.add_filter("groupby", filters::groupby);
-    engine.add_filter("string", filters::string);
-    engine.add_filter("bool", filters::bool);
-    engine.add_filter("int", filters::int);
-    engine.add_filter("float", filters::float);
-    engine.add_filter("abs", filters::abs);
-    engine.add_filter("round", filters::round);
+registry! { FILTERS, "Every filter of expressions: `value | upper`.", add_filters, add_filter:
+    "lower" = filters::lower,
+    "upper" = filters::upper,
+    "title" = filters::title,
+    "capitalize" = filters::capitalize,
+    "trim" = filters::trim,
+    "lines" = filters::lines,
+    "replace" = replace,
+    "split" = split,
+    "join" = join,
+    "tojson" = to_json_text,
+    "default" = filters::default,
+    "d" = filters::default,
+    "length" = filters::length,
+    "count" = filters::length,
+    "first" = filters::first,
+    "last" = filters::last,
+    "min" = filters::min,
+    "max" = filters::max,
+    "sum" = filters::sum,
+    "sort" = filters::sort,
+    "unique" = filters::unique,
+    "reverse" = filters::reverse,
+    "list" = filters::list,
+    "items" = filters::items,
+    "map" = filters::map,
+    "select" = filters::select,
+    "reject" = filters::reject,
+    "selectattr" = filters::selectattr,
+    "rejectattr" = filters::rejectattr,
+    "groupby" = filters::groupby,
+    "string" = filters::string,
+    "bool" = filters::bool,
+    "int" = filters::int,
+    "float" = filters::float,
+    "abs" = filters::abs,
+    "round" = filters::round,
 }
 
-fn add_tests(engine: &mut Environment<'static>) {
-    engine.add_test("defined", tests::is_defined);
-    engine.add_test("undefined", tests::is_undefined);
-    engine.add_test("none", tests::is_none);
-    engine.add_test("boolean", tests::is_boolean);
-    engine.add_test("number", tests::is_number);
-    engine.add_test("integer", tests::is_integer);
-    engine.add_test("string", tests::is_string);
-    engine.add_test("sequence", tests::is_sequence);
-    engine.add_test("mapping", tests::is_mapping);
-    engine.add_test("startingwith", tests::is_startingwith);
-    engine.add_test("endingwith", tests::is_endingwith);
-    engine.add_test("odd", tests::is_odd);
-    engine.add_test("even", tests::is_even);
-    engine.add_test("divisibleby", tests::is_divisibleby);
-    engine.add_test("eq", tests::is_eq);
-    engine.add_test("ne", tests::is_ne);
-    engine.add_test("lt", tests::is_lt);
-    engine.add_test("le", tests::is_le);
-    engine.add_test("gt", tests::is_gt);
-    engine.add_test("ge", tests::is_ge);
-    engine.add_test("in", tests::is_in);
+registry! { TESTS, "Every test of expressions: `value is defined`.", add_tests, add_test:
+    "defined" = tests::is_defined,
+    "undefined" = tests::is_undefined,
+    "none" = tests::is_none,
+    "boolean" = tests::is_boolean,
+    "number" = tests::is_number,
+    "integer" = tests::is_integer,
+    "string" = tests::is_string,
+    "sequence" = tests::is_sequence,
+    "mapping" = tests::is_mapping,
+    "startingwith" = tests::is_startingwith,
+    "endingwith" = tests::is_endingwith,
+    "odd" = tests::is_odd,
+    "even" = tests::is_even,
+    "divisibleby" = tests::is_divisibleby,
+    "eq" = tests::is_eq,
+    "ne" = tests::is_ne,
+    "lt" = tests::is_lt,
+    "le" = tests::is_le,
+    "gt" = tests::is_gt,
+    "ge" = tests::is_ge,
+    "in" = tests::is_in,
 }
 
 pub(super) fn compile(source: &str) -> Result<Expression<'static, 'static>, String> {

@@ -5,6 +5,7 @@
 //! plain reference: they never see the engine.
 
 use minijinja::Expression as Program;
+use model::nearest;
 
 use super::convert::{self, Budget};
 use super::engine;
@@ -54,6 +55,8 @@ impl Expression {
             return Err(format!("the expression is longer than {EXPRESSION_BYTES_MAX} characters"));
         }
         let tokens = scan::tokens(source)?;
+        check_words(&tokens)?;
+        check_calls(&tokens)?;
         let references = references(&tokens)?;
         let work = match references.as_slice() {
             [only] if !only.optional && only.start == 0 && only.end == source.len() => {
@@ -101,6 +104,34 @@ fn rewrite(source: &str, references: &[Reference]) -> String {
     }
     text.push_str(&source[from..]);
     text
+}
+
+/// The engine would find unknown filters and tests only when it comes to them.
+fn check_words(tokens: &[Token<'_>]) -> Result<(), String> {
+    for at in 0..tokens.len() {
+        let (kind, known, name) = match (mark(tokens, at), word(tokens, at)) {
+            (Some("|"), _) => ("filter", engine::FILTERS, word(tokens, at + 1)),
+            (_, Some("is")) if word(tokens, at + 1) == Some("not") => ("test", engine::TESTS, word(tokens, at + 2)),
+            (_, Some("is")) => ("test", engine::TESTS, word(tokens, at + 1)),
+            _ => continue,
+        };
+        let Some(name) = name.filter(|name| !known.contains(name)) else { continue };
+        let near = nearest(name, known.iter().copied())
+            .map_or_else(|| format!("there is {}", known.join(", ")), |near| format!("write {near}"));
+        return Err(format!("there is no {kind} {name:?}: {near}"));
+    }
+    Ok(())
+}
+
+/// There is nothing to call but filters and tests.
+fn check_calls(tokens: &[Token<'_>]) -> Result<(), String> {
+    for at in 0..tokens.len() {
+        let Some(name) = word(tokens, at + 1).filter(|_| mark(tokens, at) == Some(".")) else { continue };
+        if mark(tokens, at + 2) == Some("(") {
+            return Err(format!("there is no method {name:?}; filters are written value | {name}"));
+        }
+    }
+    Ok(())
 }
 
 fn references(tokens: &[Token<'_>]) -> Result<Vec<Reference>, String> {

@@ -18,6 +18,8 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+pub use engine::{FILTERS, TESTS};
+
 pub(crate) use convert::{Budget, is_true};
 pub(crate) use expression::{Expression, Reference};
 #[cfg(test)]
@@ -149,17 +151,9 @@ fn eval(node: &Node, scope: &Scope<'_>, budget: &mut Budget, field: &str) -> Res
 }
 
 /// Names the field only when something is wrong with it: most of the time it is not.
-fn eval_field(
-    node: &Node,
-    scope: &Scope<'_>,
-    budget: &mut Budget,
-    field: &str,
-    name: &str,
-) -> Result<Value, Fault> {
-    eval(node, scope, budget, "").map_err(|fault| Fault {
-        field: format!("{}{}", child(field, name), fault.field),
-        message: fault.message,
-    })
+fn eval_field(node: &Node, scope: &Scope<'_>, budget: &mut Budget, field: &str, name: &str) -> Result<Value, Fault> {
+    eval(node, scope, budget, "")
+        .map_err(|fault| Fault { field: format!("{}{}", child(field, name), fault.field), message: fault.message })
 }
 
 fn render(pieces: &[Piece], scope: &Scope<'_>, budget: &mut Budget) -> Result<String, String> {
