@@ -172,7 +172,7 @@ fn what_a_manifest_leaves_open_the_grant_must_name() {
     let case = Case::new(OPEN, grant, http(), "get");
     check(&case, "GET", "https://a.example/x", Ok("grant http: GET https://a.example/**"));
     check(&case, "GET", "https://c.b.example/x", Err("grant-missing-rule"));
-    check(&case, "HEAD", "https://a.example/x", Err("grant-missing-rule"));
+    check(&case, "HEAD", "https://a.example/x", Err("manifest-missing-destination"));
     check(&case, "POST", "https://a.example/x", Err("manifest-missing-destination"));
     check(&case, "GET", "http://127.0.0.1:9100/", Ok("grant http: GET http://127.0.0.1:9100/**"));
     check(&case, "GET", "http://2130706433:9100/", Ok("grant http: GET http://127.0.0.1:9100/**"));

@@ -87,8 +87,9 @@ pub(crate) fn http() -> Manifest {
         "auth": [{ "scheme": "none", "help": "public" }],
     });
     let actions = vec![
-        action("get", &["GET,HEAD any"], &[], "optional", "none"),
+        action("get", &["GET any"], &[], "optional", "none"),
         action("send", &["POST,PUT,PATCH,DELETE any"], &[], "optional", "none"),
+        action("send-once", &["POST,PUT,PATCH,DELETE any"], &[], "optional", "none"),
     ];
     manifest("http", &connection, &actions, &[])
 }
