@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn every_damage_is_set_aside() {
-        let damages: [(&str, fn(&Path)); 6] = [
+        type Damage = fn(&Path);
+        let damages: [(&str, Damage); 6] = [
             ("flipped code bit", |path| flip(path, HEADER_BYTES + 3)),
             ("flipped MAC bit", |path| flip(path, MAGIC.len() + 1)),
             ("flipped magic", |path| flip(path, 0)),

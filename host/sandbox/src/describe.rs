@@ -100,7 +100,8 @@ async fn describe(plugin: &Loaded, store: &mut wasmtime::Store<State>) -> Return
 
 fn broke_off(failure: Failure) -> Vec<Problem> {
     let problem = failure.to_problem();
-    let mut wrapped = Problem::new("manifest-failed", format!("the connector cannot describe itself: {}", problem.what));
+    let mut wrapped =
+        Problem::new("manifest-failed", format!("the connector cannot describe itself: {}", problem.what));
     wrapped.cause = problem.cause;
     vec![wrapped.fix("describe must return a constant document, without reaching outside")]
 }
@@ -187,7 +188,8 @@ fn fits(place: &str, schema_at: &str, schema: &Value, sample_at: &str, sample: &
 
 /// Operations of one connector share one space of names: grants name them alone.
 fn check_names(manifest: &Manifest, problems: &mut Vec<Problem>) {
-    let ids = manifest.actions.iter().map(|action| &action.id).chain(manifest.triggers.iter().map(|trigger| &trigger.id));
+    let ids =
+        manifest.actions.iter().map(|action| &action.id).chain(manifest.triggers.iter().map(|trigger| &trigger.id));
     let mut seen = std::collections::BTreeSet::new();
     for id in ids {
         if !seen.insert(id) {

@@ -106,13 +106,7 @@ impl Folder {
     }
 
     /// Up to `bytes_max` bytes from `offset`.
-    pub(crate) fn read(
-        &self,
-        path: &FilePath,
-        offset: u64,
-        bytes_max: u64,
-        limit: u64,
-    ) -> Result<Vec<u8>, FileError> {
+    pub(crate) fn read(&self, path: &FilePath, offset: u64, bytes_max: u64, limit: u64) -> Result<Vec<u8>, FileError> {
         let (parent, name) = self.parent(path, false)?;
         let mut file = open_file(&parent, name, OFlags::RDONLY).map_err(|error| explain(path, error))?;
         let size = plain_size(&file, path)?;

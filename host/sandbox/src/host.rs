@@ -40,13 +40,13 @@ impl fetch::Host for State {
                 body: response.body.into(),
                 url: response.url,
             }),
-            Err(error) => Err(self.to_error(error)),
+            Err(error) => Err(self.explain(error)),
         }
     }
 }
 
 impl State {
-    fn to_error(&mut self, error: SendError) -> fetch::FetchError {
+    fn explain(&mut self, error: SendError) -> fetch::FetchError {
         match error {
             SendError::Denied(denial) => {
                 fetch::FetchError::Denied(fetch::Denial { rule: denial.rule, fix: denial.fix })

@@ -146,7 +146,11 @@ fn clean(text: &str) -> String {
         return text.to_owned();
     }
     text.chars().fold(String::with_capacity(text.len() + 16), |mut clean, c| {
-        if is_hidden(c) { clean.extend(c.escape_default()) } else { clean.push(c) }
+        if is_hidden(c) {
+            clean.extend(c.escape_default())
+        } else {
+            clean.push(c)
+        }
         clean
     })
 }
@@ -186,7 +190,10 @@ mod tests {
         }
         let messages = messages(&mut log);
         assert!(messages.len() < 8, "{messages:?}");
-        assert_eq!(messages.last().map(String::as_str), Some("the log ends here: the call reached its limit log_bytes = 200"));
+        assert_eq!(
+            messages.last().map(String::as_str),
+            Some("the log ends here: the call reached its limit log_bytes = 200")
+        );
         assert!(log.tail().ends_with("flood"), "the last words are kept all the same");
     }
 

@@ -111,7 +111,7 @@ mod tests {
         let meter = Meter::new(Duration::from_millis(40), Arc::new(Semaphore::new(1)));
         let verdicts = meter
             .run(async {
-                tokio::time::sleep(Duration::from_millis(60)).await;
+                tokio::task::spawn_blocking(|| burn(Duration::from_millis(60))).await.expect("burnt elsewhere");
                 let rested = meter.tick();
                 burn(Duration::from_millis(15));
                 let slow = meter.tick();

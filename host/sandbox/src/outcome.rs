@@ -174,9 +174,7 @@ fn to_failure(error: shared::Error, scrub: impl Fn(&str) -> String) -> Failure {
         }
         shared::Error::NotFound(message) => Failure::NotFound { message: scrub(&message) },
         shared::Error::Conflict(message) => Failure::Conflict { message: scrub(&message) },
-        shared::Error::Remote(answer) => {
-            Failure::Remote { status: answer.status, message: scrub(&answer.message) }
-        }
+        shared::Error::Remote(answer) => Failure::Remote { status: answer.status, message: scrub(&answer.message) },
         shared::Error::Permanent(message) => Failure::Permanent { message: scrub(&message) },
         shared::Error::Other(other) => {
             let details = scrub(&other.details);
@@ -198,7 +196,9 @@ mod tests {
         assert!(matches!(check_output("{".to_owned(), &limits), Err(Failure::InvalidOutput { .. })));
         assert_eq!(check_output("1".repeat(21), &limits), Err(exceeded("output_bytes", 20)));
         assert!(check_events(vec![event("{}"), event("[]")], &limits).is_ok());
-        assert!(matches!(check_events(vec![event("{}"), event("x")], &limits), Err(Failure::InvalidOutput { fields }) if fields[0].path == "/1"));
+        assert!(
+            matches!(check_events(vec![event("{}"), event("x")], &limits), Err(Failure::InvalidOutput { fields }) if fields[0].path == "/1")
+        );
         assert_eq!(check_events(vec![event("[1,2,3,4]"); 3], &limits), Err(exceeded("output_bytes", 20)));
         assert!(matches!(check_events(vec![event(""); 1_001], &limits), Err(Failure::InvalidOutput { .. })));
         for (label, ok) in [("octocat on github.com", true), ("", false), (" ", false), ("a\nb", false)] {
