@@ -1,7 +1,7 @@
 //! The engine's parts and their life: open, run, drain.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use model::Problem;
@@ -9,6 +9,7 @@ use policy::Ceiling;
 use sandbox::Sandbox;
 use store::{Order, Store};
 use tokio::sync::{Mutex, Semaphore};
+use tokio::task::JoinSet;
 use vault::{Secrets, Vault};
 
 use crate::catalogue::{Catalogue, Installed};
@@ -72,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) queue: Queue,
     pub(crate) workers: Arc<Semaphore>,
     pub(crate) options: Options,
+    /// What works in the background until it drains.
+    pub(crate) background: std::sync::Mutex<JoinSet<()>>,
     /// Held while something that administrators decide is changed.
     pub(crate) administration: Mutex<()>,
 }
@@ -107,6 +110,7 @@ impl Engine {
             egress: parts.egress,
             clock: parts.clock,
             options: parts.options,
+            background: std::sync::Mutex::default(),
             administration: Mutex::new(()),
         }));
         engine.load_catalogue()?;
@@ -121,8 +125,9 @@ impl Engine {
     /// When the open runs cannot be read.
     pub fn run(&self) -> Result<usize, EngineError> {
         let open = self.recover()?;
-        tokio::spawn(self.clone().dispatch());
-        tokio::spawn(self.clone().tidy());
+        let mut background = self.0.background.lock().unwrap_or_else(PoisonError::into_inner);
+        background.spawn(self.clone().dispatch());
+        background.spawn(self.clone().tidy());
         Ok(open)
     }
 
@@ -130,8 +135,14 @@ impl Engine {
     /// point where the next start can go on. False: time was up before.
     pub async fn drain(&self, within: Duration) -> bool {
         self.0.queue.close();
+        let background = std::mem::take(&mut *self.0.background.lock().unwrap_or_else(PoisonError::into_inner));
         let all = u32::try_from(self.0.options.workers).unwrap_or(u32::MAX);
-        tokio::time::timeout(within, self.0.workers.acquire_many(all)).await.is_ok()
+        let ended = async {
+            background.join_all().await;
+            // The semaphore is never closed.
+            let _ = self.0.workers.acquire_many(all).await;
+        };
+        tokio::time::timeout(within, ended).await.is_ok()
     }
 
     /// What it is doing.
@@ -187,7 +198,8 @@ impl Engine {
             if let Err(error) = self.forget_seen().await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "old deliveries could not be forgotten");
             }
-            tokio::time::sleep(TIDY_EVERY).await;
+            // Either is a reason to look again.
+            let _ = tokio::time::timeout(TIDY_EVERY, self.0.queue.closed()).await;
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::RunId;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
 use crate::run::Run;
@@ -32,19 +32,19 @@ struct Waiting {
     ready: VecDeque<Job>,
     timed: BinaryHeap<Reverse<(u64, RunId)>>,
     hot: usize,
-    closed: bool,
 }
 
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     changed: Notify,
+    closed: watch::Sender<bool>,
     clock: Arc<dyn Clock>,
     ready_max: usize,
 }
 
 impl Queue {
     pub(crate) fn new(clock: Arc<dyn Clock>, ready_max: usize) -> Self {
-        Self { waiting: Mutex::default(), changed: Notify::new(), clock, ready_max }
+        Self { waiting: Mutex::default(), changed: Notify::new(), closed: watch::Sender::new(false), clock, ready_max }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
@@ -64,7 +64,7 @@ impl Queue {
 
     /// Whether the host is going down.
     pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed
+        *self.closed.borrow()
     }
 
     pub(crate) fn push(&self, run: Run, payload_bytes: usize) {
@@ -93,8 +93,14 @@ impl Queue {
 
     /// No further job is handed out.
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
+        self.closed.send_replace(true);
         self.changed.notify_one();
+    }
+
+    /// Resolves once the host is going down.
+    pub(crate) async fn closed(&self) {
+        // The sender lives in this queue: waiting cannot fail.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
     /// The next job, as soon as there is one; None once the queue is closed. For
@@ -119,7 +125,7 @@ impl Queue {
     fn poll(&self) -> Polled {
         let now_ms = self.clock.now_ms();
         let mut waiting = self.lock();
-        if waiting.closed {
+        if self.is_closed() {
             return Polled::Closed;
         }
         while waiting.timed.peek().is_some_and(|Reverse((at_ms, _))| *at_ms <= now_ms) {
