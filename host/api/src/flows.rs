@@ -52,10 +52,11 @@ pub(crate) async fn run(
     Ok((StatusCode::ACCEPTED, Json(RunAnswer { run, duplicate: false })))
 }
 
-fn format(format: DocumentFormat) -> Format {
+fn format(format: Option<DocumentFormat>) -> Format {
     match format {
-        DocumentFormat::Yaml => Format::Yaml,
-        DocumentFormat::Json => Format::Json,
+        None => Format::Auto,
+        Some(DocumentFormat::Yaml) => Format::Yaml,
+        Some(DocumentFormat::Json) => Format::Json,
     }
 }
 

@@ -212,9 +212,9 @@ pub struct ExplainedStep {
 pub struct NewFlow {
     /// YAML or JSON.
     pub document: String,
-    /// Which of them.
-    #[serde(default)]
-    pub format: DocumentFormat,
+    /// Which of them; left out: JSON when it begins with a brace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<DocumentFormat>,
     /// What its file is called, for problems.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -223,11 +223,10 @@ pub struct NewFlow {
 }
 
 /// How a document is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DocumentFormat {
     /// YAML.
-    #[default]
     Yaml,
     /// JSON.
     Json,
