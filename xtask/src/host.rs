@@ -134,7 +134,7 @@ impl Host {
         let log = File::options().create(true).append(true).open(&settings.log).with_context(|| short(&settings.log))?;
         let child = settings.serve().stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
         let child = child.with_context(|| {
-            format!("{} cannot be started: build it with `cargo build --package sluice`", short(&sluice()))
+            format!("{} cannot be started: build it with `cargo build --bin sluice`", short(&sluice()))
         })?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut host = Self { settings, child, hooks: nowhere, admin: nowhere };

@@ -94,6 +94,9 @@ fn components(below: &str, to: &str) -> Result<Vec<Component>> {
     for entry in entries {
         let folder = entry.with_context(|| below.to_owned())?.path();
         let Ok(manifest) = fs::read_to_string(folder.join("Cargo.toml")) else { continue };
+        if !manifest.contains("\"cdylib\"") {
+            continue; // What components share, or what runs them.
+        }
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let package = manifest.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
         let package = package.with_context(|| format!("{}/Cargo.toml names no package", short(&folder)))?.to_owned();

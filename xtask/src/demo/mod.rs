@@ -62,7 +62,8 @@ pub fn build() -> Result<()> {
 }
 
 fn build_arguments() -> Vec<&'static str> {
-    let mut arguments = vec!["build", "--package", "sluice"];
+    // Features of dependencies as the whole workspace has them, so that the tests build nothing twice.
+    let mut arguments = vec!["build", "--workspace", "--bin", "sluice"];
     if !std::io::stderr().is_terminal() {
         // A log is no place for a progress bar that never moves.
         arguments.push("--quiet");

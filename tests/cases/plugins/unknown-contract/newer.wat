@@ -1,0 +1,3 @@
+(component
+  (instance $manifest)
+  (export "sluicegate:connector/manifest@9.0.0" (instance $manifest)))
