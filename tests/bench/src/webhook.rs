@@ -55,7 +55,7 @@ steps:
   - id: send
     uses: http/send
     connection: receiver
-    input: { method: POST, path: /take, json: { title: "{{ trigger.issue.title }}", n: "{{ trigger.n }}" } }
+    input: { method: POST, url: /take, json: { title: "{{ trigger.issue.title }}", n: "{{ trigger.n }}" } }
 output: { status: "{{ steps.send.status }}" }
 "#;
 
@@ -182,7 +182,7 @@ async fn plain_post(State(plain): State<Plain>, body: Bytes) -> Result<Json<Valu
     let id = event["id"].as_str().unwrap_or_default();
     let mapped = json!({ "title": event["issue"]["title"], "n": event["n"] });
     plain.keep("event", id, &body).await?;
-    let request = plain.client.post(format!("http://{}/take", plain.receiver)).json(&mapped);
+    let request = plain.client.post(format!("http://{}/take", plain.receiver)).header("content-type", "application/json").body(mapped.to_string());
     let answer = request.send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     let status = answer.status().as_u16();
     let answer = answer.bytes().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
