@@ -1,0 +1,221 @@
+//! `sluice connection`: accounts of connectors.
+
+use std::path::PathBuf;
+
+use api::wire::{NewAuth, NewConnection, Secret};
+use clap::{Args, Subcommand, ValueEnum};
+use engine::ConnectionRecord;
+use model::{ConnectionId, PluginId, Problem, Scope};
+use serde::Deserialize;
+
+use crate::cli::Global;
+use crate::client::{Client, Reply};
+use crate::exit::{Answer, Exit, Outcome, Stop};
+use crate::plugin::{CallReply, call_answer};
+use crate::secret::{self, Source};
+use crate::show::{Paint, Table, time};
+
+/// Accounts of connectors.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connection {
+    /// Make a connection, or replace one of the same name
+    Add(Box<Add>),
+    /// List connections; never a secret
+    List,
+    /// Ask the connector to test the credential and name the account
+    #[command(after_help = "Example:\n  sluice connection check team-slack --environment test")]
+    Check {
+        /// The connection
+        #[arg(value_name = "ID")]
+        id: ConnectionId,
+    },
+    /// Erase the credential; calls over the connection fail from now on
+    #[command(after_help = "Example:\n  sluice connection revoke team-slack --environment test")]
+    Revoke {
+        /// The connection
+        #[arg(value_name = "ID")]
+        id: ConnectionId,
+    },
+}
+
+/// A connection to be made.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Add {
+    /// The connector; `webhook` for flows with a webhook trigger of their own
+    #[arg(value_name = "PLUGIN")]
+    plugin: PluginId,
+    /// Its name, as flows write it
+    #[arg(long, value_name = "ID")]
+    id: ConnectionId,
+    /// Its name for people
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
+    /// Where the service lives, if the connector lets a connection say so
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// How the credential is presented
+    #[arg(long, value_enum, value_name = "SCHEME", default_value_t = Scheme::None)]
+    auth: Scheme,
+    /// The user, for basic
+    #[arg(long, value_name = "USER", required_if_eq("auth", "basic"))]
+    user: Option<String>,
+    /// The header's or parameter's name, for header and query
+    #[arg(long, value_name = "NAME", required_if_eq_any([("auth", "header"), ("auth", "query")]))]
+    name: Option<String>,
+    /// What stands before the credential in the header: "Token "
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    prefix: String,
+    /// Read the credential from a file
+    #[arg(long, value_name = "FILE", group = "secret")]
+    secret_file: Option<PathBuf>,
+    /// Read the credential from standard input
+    #[arg(long, group = "secret")]
+    secret_stdin: bool,
+    /// Read the credential from the variable of this name
+    #[arg(long, value_name = "VARIABLE", group = "secret")]
+    secret_env: Option<String>,
+    /// Read the secret that verifies deliveries from a file
+    #[arg(long, value_name = "FILE", group = "webhook-secret")]
+    webhook_secret_file: Option<PathBuf>,
+    /// Read the secret that verifies deliveries from the variable of this name
+    #[arg(long, value_name = "VARIABLE", group = "webhook-secret")]
+    webhook_secret_env: Option<String>,
+    /// A scope that the credential holds; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<Scope>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sluice connection add slack --id team-slack --auth bearer --secret-file token.txt --scope chat:write
+  sluice connection add github --id bot --auth bearer --secret-env GITHUB_TOKEN --webhook-secret-file hook.txt
+  sluice connection add webhook --id orders-hook --webhook-secret-file hook.txt
+  pass show api | sluice connection add http --id api --auth header --name x-api-key --base-url https://api.example.com --secret-stdin
+
+A secret is never an argument: other users of the machine could read it.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scheme {
+    Bearer,
+    Basic,
+    Header,
+    Query,
+    None,
+}
+
+#[derive(Deserialize)]
+struct List {
+    connections: Vec<ConnectionRecord>,
+}
+
+pub(crate) async fn run(global: &Global, command: Connection) -> Outcome {
+    let new = match &command {
+        Connection::Add(add) => Some(new(global, add)?),
+        Connection::List | Connection::Check { .. } | Connection::Revoke { .. } => None,
+    };
+    Client::with(global, async |client| match (&command, new) {
+        (Connection::Add(_), Some(new)) => client.post("/api/v1/connections", &new).await.map(added),
+        (Connection::Check { id }, _) => {
+            let path = format!("/api/v1/connections/{}/{id}/check", global.environment);
+            client.post::<CallReply>(&path, &serde_json::json!({})).await.map(call_answer)
+        }
+        (Connection::Revoke { id }, _) => {
+            client.delete(&format!("/api/v1/connections/{}/{id}", global.environment)).await.map(revoked)
+        }
+        (Connection::List | Connection::Add(_), _) => client.get("/api/v1/connections").await.map(list),
+    })
+    .await
+}
+
+fn new(global: &Global, add: &Add) -> Result<NewConnection, Stop> {
+    let webhook = match (&add.webhook_secret_file, &add.webhook_secret_env) {
+        (Some(file), _) => Some(Source::File(file)),
+        (None, Some(name)) => Some(Source::Variable(name)),
+        (None, None) => None,
+    };
+    Ok(NewConnection {
+        id: add.id.clone(),
+        environment: global.environment.clone(),
+        plugin: add.plugin.clone(),
+        label: add.label.clone(),
+        base_url: add.base_url.clone(),
+        auth: auth(add)?,
+        webhook_secret: webhook.map(|source| secret::read(&source)).transpose()?.map(Secret),
+        scopes: add.scopes.clone(),
+    })
+}
+
+fn auth(add: &Add) -> Result<NewAuth, Stop> {
+    let source = match (&add.secret_file, add.secret_stdin, &add.secret_env) {
+        (Some(file), _, _) => Some(Source::File(file)),
+        (None, true, _) => Some(Source::Stdin),
+        (None, false, Some(name)) => Some(Source::Variable(name)),
+        (None, false, None) => None,
+    };
+    let given = || source.as_ref().ok_or_else(no_secret).and_then(secret::read).map(Secret);
+    let name = || add.name.clone().unwrap_or_default();
+    Ok(match add.auth {
+        Scheme::Bearer => NewAuth::Bearer { secret: given()? },
+        Scheme::Basic => NewAuth::Basic { user: add.user.clone().unwrap_or_default(), secret: given()? },
+        Scheme::Header => NewAuth::Header { name: name(), prefix: add.prefix.clone(), secret: given()? },
+        Scheme::Query => NewAuth::Query { name: name(), secret: given()? },
+        Scheme::None if source.is_some() => return Err(no_scheme()),
+        Scheme::None => NewAuth::None,
+    })
+}
+
+fn no_secret() -> Stop {
+    Stop::new(
+        Exit::Usage,
+        Problem::new("no-secret", "this scheme needs a credential").fix("add --secret-file FILE, --secret-stdin or --secret-env VARIABLE"),
+    )
+}
+
+fn no_scheme() -> Stop {
+    Stop::new(
+        Exit::Usage,
+        Problem::new("no-scheme", "there is a credential, but not how it is presented")
+            .fix("add --auth bearer, basic, header or query; a secret for deliveries goes to --webhook-secret-file"),
+    )
+}
+
+fn added(reply: Reply<ConnectionRecord>) -> Answer {
+    let record = &reply.value;
+    let mut text = format!("Connection {} to {} in {}: the credential is sealed in the vault.", record.id, record.plugin, record.environment);
+    if let Some(base_url) = &record.base_url {
+        text.push_str(&format!("\nThe credential goes to {base_url} and nowhere else."));
+    }
+    if record.auth != "none" {
+        text.push_str(&format!("\nTest it: sluice connection check {} --environment {}", record.id, record.environment));
+    }
+    Answer::done(reply.json, text)
+}
+
+fn revoked(reply: Reply<ConnectionRecord>) -> Answer {
+    let text = format!("Connection {} is revoked: its credential is erased, and calls over it fail.", reply.value.id);
+    Answer::done(reply.json, text)
+}
+
+fn list(reply: Reply<List>) -> Answer {
+    let mut table = Table::new(&["ID", "PLUGIN", "ENVIRONMENT", "AUTH", "ACCOUNT", "STATE", "MADE", "BASE URL"]);
+    for record in reply.value.connections {
+        let state = match (&record.revoked, record.verifies_webhooks) {
+            (Some(_), _) => "revoked",
+            (None, true) => "ready, verifies webhooks",
+            (None, false) => "ready",
+        };
+        table.row([
+            record.id.to_string(),
+            record.plugin.to_string(),
+            record.environment.to_string(),
+            record.auth,
+            record.account.unwrap_or_default(),
+            state.to_owned(),
+            time(record.created_at_ms),
+            record.base_url.unwrap_or_default(),
+        ]);
+    }
+    let empty = "There is no connection yet. Add one: sluice connection add PLUGIN --id NAME --auth bearer --secret-file FILE";
+    Answer::done(reply.json, table.print(Paint::stdout(), empty))
+}

@@ -1,0 +1,173 @@
+//! `sluice flow`: flow documents and what they became.
+
+use std::path::{Path, PathBuf};
+
+use api::wire::{CheckedFlow, DocumentFormat, NewFlow, NewRun, RunAnswer};
+use clap::Subcommand;
+use engine::{FlowView, RunStatus};
+use model::FlowId;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::cli::Global;
+use crate::client::{Client, Reply};
+use crate::exit::{Answer, Exit, Outcome, Stop};
+use crate::show::{Paint, Table, time};
+use crate::{input, run as runs};
+
+/// Flows: check, apply, start.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Flow {
+    /// Check a flow against what is approved, and change nothing
+    #[command(after_help = "Example:\n  sluice flow check alert.yaml --environment test")]
+    Check {
+        /// YAML or JSON
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Publish flows: new events take this version, open runs keep theirs
+    #[command(after_help = "Examples:\n  sluice flow apply alert.yaml\n  sluice flow apply flows/*.yaml --environment test")]
+    Apply {
+        /// YAML or JSON
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// List published flows
+    List,
+    /// Show a flow: version, connectors, document
+    #[command(after_help = "Example:\n  sluice flow show alert-on-bug")]
+    Show {
+        /// The flow
+        #[arg(value_name = "ID")]
+        id: FlowId,
+    },
+    /// Start a flow that has a manual trigger
+    #[command(after_help = "Examples:\n  sluice flow run greet --input '{\"name\":\"Ada\"}' --wait\n  sluice flow run greet --input @event.json")]
+    Run {
+        /// The flow
+        #[arg(value_name = "ID")]
+        id: FlowId,
+        /// The event: JSON, or @FILE
+        #[arg(long, value_name = "JSON|@FILE", default_value = "null", hide_default_value = true)]
+        input: String,
+        /// Wait for the run's end and show it
+        #[arg(long)]
+        wait: bool,
+    },
+}
+
+#[derive(Deserialize)]
+struct List {
+    flows: Vec<FlowView>,
+}
+
+pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
+    // What can be wrong here is found before a host is asked.
+    let documents: Vec<NewFlow> = match &command {
+        Flow::Check { file } => vec![document(global, file)?],
+        Flow::Apply { files } => files.iter().map(|file| document(global, file)).collect::<Result<_, _>>()?,
+        Flow::List | Flow::Show { .. } | Flow::Run { .. } => Vec::new(),
+    };
+    let event = match &command {
+        Flow::Run { input, .. } => input::json(input)?,
+        _ => Value::Null,
+    };
+    Client::with(global, async |client| match &command {
+        Flow::Check { file } => client.post("/api/v1/flows/check", &documents[0]).await.map(|reply| checked(reply, file)),
+        Flow::Apply { .. } => apply(client, &documents).await,
+        Flow::List => client.get("/api/v1/flows").await.map(list),
+        Flow::Show { id } => client.get(&format!("/api/v1/flows/{}/{id}", global.environment)).await.map(show),
+        Flow::Run { id, wait, .. } => start(client, global, id, event, *wait).await,
+    })
+    .await
+}
+
+fn document(global: &Global, file: &Path) -> Result<NewFlow, Stop> {
+    let format = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => Some(DocumentFormat::Json),
+        Some("yaml" | "yml") => Some(DocumentFormat::Yaml),
+        _ => None,
+    };
+    Ok(NewFlow {
+        document: input::read(file)?,
+        format,
+        file: Some(file.display().to_string()),
+        environment: global.environment.clone(),
+    })
+}
+
+fn checked(reply: Reply<CheckedFlow>, file: &Path) -> Answer {
+    let flow = &reply.value;
+    let text = format!("{}: {} ({}) is right, {} steps.", file.display(), flow.name, flow.id, flow.steps);
+    Answer::done(reply.json, text)
+}
+
+/// One after the other; the first that is wrong stops it and the earlier ones stay.
+async fn apply(client: &Client, documents: &[NewFlow]) -> Outcome {
+    let (mut views, mut lines) = (Vec::new(), Vec::new());
+    for document in documents {
+        let reply: Reply<FlowView> = client.post("/api/v1/flows", document).await?;
+        let view = &reply.value;
+        lines.push(format!("{} ({}) is published as version {} in {}.", view.name, view.id, view.version, view.environment));
+        lines.extend(next_step(view));
+        views.push(reply.json);
+    }
+    Ok(Answer::done(json!({ "flows": views }), lines.join("\n")))
+}
+
+fn next_step(view: &FlowView) -> Option<String> {
+    match &view.hook {
+        Some(hook) => Some(format!("  deliveries go to {hook} on the host's webhook address")),
+        None => Some(format!("  start it: sluice flow run {} --environment {} --wait", view.id, view.environment)),
+    }
+}
+
+fn list(reply: Reply<List>) -> Answer {
+    let mut table = Table::new(&["ID", "ENVIRONMENT", "VERSION", "APPLIED", "STARTED BY", "NAME"]);
+    for flow in reply.value.flows {
+        table.row([
+            flow.id.to_string(),
+            flow.environment.to_string(),
+            flow.version.to_string(),
+            time(flow.applied_at_ms),
+            flow.hook.unwrap_or_else(|| "hand".to_owned()),
+            flow.name,
+        ]);
+    }
+    Answer::done(reply.json, table.print(Paint::stdout(), "There is no flow yet. Publish one: sluice flow apply FILE"))
+}
+
+fn show(reply: Reply<FlowView>) -> Answer {
+    let paint = Paint::stdout();
+    let flow = &reply.value;
+    let mut lines = vec![format!("{} ({}), version {} in {}", paint.bold(&flow.name), flow.id, flow.version, flow.environment)];
+    lines.extend(flow.purpose.as_ref().map(|purpose| format!("  purpose    {purpose}")));
+    lines.push(format!("  applied    {} by {}", time(flow.applied_at_ms), flow.applied_by));
+    lines.push(format!("  started    {}", flow.hook.as_ref().map_or_else(|| "by hand".to_owned(), |hook| format!("by POST {hook}"))));
+    lines.extend(flow.locked.iter().map(|(plugin, digest)| format!("  runs on    {plugin} {digest}")));
+    lines.push(String::new());
+    lines.push(flow.document.trim_end().to_owned());
+    Answer::done(reply.json, lines.join("\n"))
+}
+
+async fn start(client: &Client, global: &Global, id: &FlowId, event: Value, wait: bool) -> Outcome {
+    let path = format!("/api/v1/flows/{}/{id}/runs", global.environment);
+    let reply: Reply<RunAnswer> = client.post(&path, &NewRun { input: event }).await?;
+    started(client, reply, wait).await
+}
+
+/// What to say of a run that was just accepted; or of its end.
+pub(crate) async fn started(client: &Client, reply: Reply<RunAnswer>, wait: bool) -> Outcome {
+    let run = &reply.value.run;
+    if wait {
+        let ended = client.wait(run).await?;
+        let exit = if ended.value.record.status == RunStatus::Failed { Exit::Failed } else { Exit::Done };
+        return Ok(Answer { exit, text: runs::page(&ended.value, Paint::stdout()), json: ended.json });
+    }
+    let next = if client.is_remote() {
+        format!("Look at it: sluice run show {run}")
+    } else {
+        "No host is running: it will run when one does (sluice serve), or at once with --wait.".to_owned()
+    };
+    Ok(Answer::done(reply.json, format!("Run {run} is accepted.\n{next}")))
+}

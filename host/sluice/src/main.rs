@@ -1,0 +1,95 @@
+//! `sluice`: the host and its command line, in one binary.
+//!
+//! Owns commands, configuration, wiring and signals. Every command that asks or
+//! changes something goes through the same HTTP router: over the socket of a
+//! running host, or in process when none runs.
+
+mod cli;
+mod client;
+mod compile;
+mod connection;
+mod exit;
+mod flow;
+mod folder;
+mod host;
+mod input;
+mod peer;
+mod plugin;
+mod policy;
+mod run;
+mod secret;
+mod serve;
+mod show;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::cli::{Cli, Command, Global};
+use crate::exit::{Exit, Outcome, Stop};
+use crate::show::Paint;
+
+fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    let exit = match command {
+        Command::CompileComponent => compile::child(),
+        Command::Serve(serve) => match serve::serve(&global, &serve) {
+            Ok(()) => Exit::Done,
+            Err(stop) => tell_stop(&global, &stop),
+        },
+        command => tell(&global, dispatch(&global, command)),
+    };
+    exit.into()
+}
+
+fn dispatch(global: &Global, command: Command) -> Outcome {
+    client_runtime()?.block_on(async {
+        match command {
+            Command::Plugin(command) => plugin::run(global, command).await,
+            Command::Connection(command) => connection::run(global, command).await,
+            Command::Policy(command) => policy::run(global, command).await,
+            Command::Flow(command) => flow::run(global, command).await,
+            Command::Run(command) => run::run(global, command).await,
+            Command::Serve(_) | Command::CompileComponent => unreachable!("handled before"),
+        }
+    })
+}
+
+/// One thread for the command, one for what it calls in process.
+fn client_runtime() -> Result<Runtime, Stop> {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|error| anyhow::Error::new(error).context("no threads can be started").into())
+}
+
+fn tell(global: &Global, outcome: Outcome) -> Exit {
+    match outcome {
+        Ok(answer) if global.json => {
+            print(&show::json(&answer.json));
+            answer.exit
+        }
+        Ok(answer) => {
+            print(answer.text.trim_end());
+            answer.exit
+        }
+        Err(stop) => tell_stop(global, &stop),
+    }
+}
+
+fn tell_stop(global: &Global, stop: &Stop) -> Exit {
+    if global.json {
+        print(&show::json(&serde_json::json!({ "problems": stop.problems })));
+    } else {
+        let paint = Paint::stderr();
+        let problems: Vec<String> = stop.problems.iter().map(|problem| show::problem(problem, paint)).collect();
+        // Nobody is left to be told when standard error is closed.
+        let _ = writeln!(std::io::stderr(), "{}", problems.join("\n"));
+    }
+    stop.exit
+}
+
+/// A reader that went away (`| head`) is no fault.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

@@ -1,0 +1,143 @@
+//! Samples as files: the format of `sdk-guest/SAMPLES.md`, strict.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+
+use model::{Manifest, OperationId, Problem};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::exit::Stop;
+use crate::input;
+
+/// One file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sample {
+    pub(super) trigger: Option<OperationId>,
+    #[serde(default)]
+    pub(super) check: bool,
+    pub(super) base_url: Option<String>,
+    pub(super) input: Option<Value>,
+    #[serde(default)]
+    pub(super) exchanges: VecDeque<Exchange>,
+    #[serde(default)]
+    pub(super) files: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) files_after: BTreeMap<String, Option<String>>,
+    pub(super) config: Option<Value>,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) query: String,
+    #[serde(default)]
+    pub(super) body: Value,
+    pub(super) output: Option<Value>,
+    pub(super) events: Option<Vec<Value>>,
+    pub(super) account: Option<String>,
+    pub(super) error: Option<Value>,
+}
+
+/// A request that must come, and its answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Exchange {
+    pub(super) request: Expected,
+    pub(super) response: Recorded,
+}
+
+/// A request that must come.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expected {
+    pub(super) method: String,
+    pub(super) url: String,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: Option<Value>,
+}
+
+/// What comes back.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub(super) enum Recorded {
+    Answer {
+        status: u16,
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        #[serde(default)]
+        body: Value,
+    },
+    Unreachable {
+        unreachable: String,
+    },
+}
+
+/// A sample, what it is called, and what it is of.
+#[derive(Debug, Clone)]
+pub(super) struct Case {
+    pub(super) name: String,
+    /// The part of the file's name before the first dot.
+    pub(super) operation: String,
+    pub(super) sample: Sample,
+}
+
+/// Every sample of a folder, by name.
+pub(super) fn cases(folder: &Path, manifest: &Manifest) -> Result<Vec<Case>, Stop> {
+    let entries = std::fs::read_dir(folder).map_err(|error| {
+        Stop::failed(
+            Problem::new("no-samples", format!("the samples in {} cannot be read: {error}", folder.display()))
+                .fix("make the folder, or name it with --samples DIR; the format is in SAMPLES.md of the SDK"),
+        )
+    })?;
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    let (mut found, mut problems) = (Vec::new(), Vec::new());
+    for path in paths {
+        match read(&path, manifest) {
+            Ok(case) => found.push(case),
+            Err(stop) => problems.extend(stop.problems),
+        }
+    }
+    if problems.is_empty() { Ok(found) } else { Err(Stop::of(problems)) }
+}
+
+fn read(path: &Path, manifest: &Manifest) -> Result<Case, Stop> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let operation = name.split('.').next().unwrap_or_default().to_owned();
+    let sample: Sample = serde_json::from_str(&input::read(path)?).map_err(|error| {
+        let place = format!("{}:{}:{}", path.display(), error.line(), error.column());
+        Stop::failed(Problem::new("sample", error.to_string()).field(place).fix("see SAMPLES.md of the SDK for the format"))
+    })?;
+    let is_action = sample.trigger.is_none() && !sample.check;
+    if is_action && !manifest.actions.iter().any(|action| action.id.as_str() == operation) {
+        let problem = Problem::new("sample", format!("{} has no action {operation}", manifest.id));
+        let near = model::nearest(&operation, manifest.actions.iter().map(|action| action.id.as_str()));
+        let fix = near.map_or_else(|| "name the file after its action".to_owned(), |near| format!("did you mean {near}.json?"));
+        return Err(Stop::failed(problem.field(path.display().to_string()).fix(fix)));
+    }
+    Ok(Case { name, operation, sample })
+}
+
+/// The samples in the manifest itself: each trigger's delivery becomes its event.
+pub(super) fn of_manifest(manifest: &Manifest) -> Result<Vec<Case>, Stop> {
+    let case = |trigger: &model::Trigger| {
+        let sample = &trigger.sample;
+        let document = json!({
+            "trigger": trigger.id, "config": sample.config, "headers": sample.headers, "body": sample.body, "events": [sample.event],
+        });
+        let sample = serde_json::from_value(document).map_err(anyhow::Error::new)?;
+        Ok(Case { name: format!("{} (sample of the manifest)", trigger.id), operation: trigger.id.to_string(), sample })
+    };
+    manifest.triggers.iter().map(case).collect()
+}
+
+/// A recorded body as bytes: JSON stands for its own text, a text for itself.
+pub(super) fn bytes(body: &Value) -> Vec<u8> {
+    match body {
+        Value::Null => Vec::new(),
+        Value::String(text) => text.clone().into_bytes(),
+        json => json.to_string().into_bytes(),
+    }
+}

@@ -1,0 +1,148 @@
+//! `sluice run`: what happened, and why.
+
+mod page;
+
+use api::wire::{NewReplay, Version};
+use clap::Subcommand;
+use engine::{Origin, RunRecord, RunStatus, RunView};
+use model::{FlowId, RunId};
+use serde::Deserialize;
+
+use crate::cli::Global;
+use crate::client::{Client, Reply};
+use crate::exit::{Answer, Outcome};
+use crate::flow::started;
+use crate::show::{Paint, Table, duration, time};
+
+pub(crate) use page::{access_lines, log_line, page};
+
+/// Runs: list, look at, replay.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Run {
+    /// List runs, newest first
+    #[command(after_help = "Examples:\n  sluice run list\n  sluice run list --flow alert-on-bug --status failed --limit 20")]
+    List {
+        /// Runs of this flow only, in --environment
+        #[arg(long, value_name = "ID")]
+        flow: Option<FlowId>,
+        /// Runs of this status only
+        #[arg(long, value_name = "STATUS", value_parser = ["received", "running", "succeeded", "failed", "ignored"])]
+        status: Option<String>,
+        /// How many at most
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
+        limit: u16,
+        /// Older than this run: for the next page
+        #[arg(long, value_name = "RUN")]
+        before: Option<RunId>,
+    },
+    /// Show a run: each step, each call, each decision; and if it failed, why
+    #[command(after_help = "Example:\n  sluice run show 01932a6c3b7e7c0f9d2e5a1b4c8d7e6f")]
+    Show {
+        /// The run
+        #[arg(value_name = "RUN")]
+        id: RunId,
+    },
+    /// Run the event of an ended run once more, from the start
+    #[command(after_help = "Examples:\n  sluice run replay RUN\n  sluice run replay RUN --newest --wait\n\nEffects get new idempotency keys: what took effect then may take effect again.")]
+    Replay {
+        /// The run
+        #[arg(value_name = "RUN")]
+        id: RunId,
+        /// With the published version of the flow, not the run's own
+        #[arg(long)]
+        newest: bool,
+        /// Wait for the new run's end and show it
+        #[arg(long)]
+        wait: bool,
+    },
+}
+
+#[derive(Deserialize)]
+struct List {
+    runs: Vec<RunRecord>,
+    next: Option<RunId>,
+}
+
+pub(crate) async fn run(global: &Global, command: Run) -> Outcome {
+    Client::with(global, async |client| match &command {
+        Run::List { flow, status, limit, before } => {
+            let path = list_path(global, flow.as_ref(), status.as_deref(), *limit, before.as_ref());
+            client.get(&path).await.map(list)
+        }
+        Run::Show { id } => {
+            let reply: Reply<RunView> = client.get(&format!("/api/v1/runs/{id}")).await?;
+            Ok(Answer::done(reply.json, page(&reply.value, Paint::stdout())))
+        }
+        Run::Replay { id, newest, wait } => {
+            let version = if *newest { Version::Newest } else { Version::Original };
+            let reply = client.post(&format!("/api/v1/runs/{id}/replay"), &NewReplay { version }).await?;
+            started(client, reply, *wait).await
+        }
+    })
+    .await
+}
+
+fn list_path(global: &Global, flow: Option<&FlowId>, status: Option<&str>, limit: u16, before: Option<&RunId>) -> String {
+    let mut path = format!("/api/v1/runs?limit={limit}");
+    if let Some(flow) = flow {
+        path.push_str(&format!("&flow={flow}&environment={}", global.environment));
+    }
+    if let Some(status) = status {
+        path.push_str(&format!("&status={status}"));
+    }
+    if let Some(before) = before {
+        path.push_str(&format!("&before={before}"));
+    }
+    path
+}
+
+fn list(reply: Reply<List>) -> Answer {
+    let mut table = Table::new(&["RUN", "FLOW", "ENVIRONMENT", "STATUS", "ACCEPTED", "TOOK", "STARTED BY"]);
+    let List { runs, next } = reply.value;
+    for run in runs {
+        let took = run.finished_at_ms.map_or_else(String::new, |end| duration(end.saturating_sub(run.accepted_at_ms)));
+        table.row([
+            run.id.to_string(),
+            run.flow.to_string(),
+            run.environment.to_string(),
+            run.status.as_str().to_owned(),
+            time(run.accepted_at_ms),
+            took,
+            origin(&run.origin),
+        ]);
+    }
+    let mut text = table.print(Paint::stdout(), "There is no such run. Start one: sluice flow run ID --wait, or send a delivery");
+    if let Some(next) = next {
+        text.push_str(&format!("\nOlder ones: --before {next}"));
+    }
+    Answer::done(reply.json, text)
+}
+
+/// What started a run, in a few words.
+fn origin(origin: &Origin) -> String {
+    match origin {
+        Origin::Webhook { delivery_key, index: 0 } => format!("delivery {}", short_key(delivery_key)),
+        Origin::Webhook { delivery_key, index } => format!("delivery {}, event {}", short_key(delivery_key), index + 1),
+        Origin::Manual { by } => by.clone(),
+        Origin::Replay { of, by } => format!("{by}, replay of {of}"),
+    }
+}
+
+/// Fingerprints are long and tell nobody anything.
+fn short_key(key: &str) -> String {
+    match key.split_once(':') {
+        Some(("key", key)) => crate::show::cut(key, 60),
+        Some(("body", fingerprint)) => fingerprint.chars().take(12).collect(),
+        _ => crate::show::cut(key, 60),
+    }
+}
+
+/// A status in its colour.
+fn status(status: RunStatus, paint: Paint) -> String {
+    match status {
+        RunStatus::Succeeded => paint.good(status.as_str()),
+        RunStatus::Failed => paint.bad(status.as_str()),
+        RunStatus::Received | RunStatus::Running => paint.warn(status.as_str()),
+        RunStatus::Ignored => paint.dim(status.as_str()),
+    }
+}

@@ -1,0 +1,239 @@
+//! One run on one page: what started it, what each step did, what each call sent
+//! and which rule let it; and if it failed, what happened, why, and what to do.
+
+use engine::{CallRecord, RunStatus, RunView};
+use model::{AccessRecord, Problem};
+use sandbox::{LogLevel, LogLine};
+use serde_json::Value;
+
+use super::{origin, status};
+use crate::show::{Paint, bytes, duration, hang, short, time};
+
+/// Longer values are cut on the page; `--json` has them whole.
+const VALUE_CHARS_MAX: usize = 400;
+
+/// The page, as long as the run has steps and calls.
+pub(crate) fn page(run: &RunView, paint: Paint) -> String {
+    let mut lines = head(run, paint);
+    let receiving: Vec<&CallRecord> = run.calls.iter().filter(|call| call.step.is_none()).collect();
+    if !receiving.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("{}  the connector reads the delivery", paint.bold("Trigger")));
+        receiving.into_iter().for_each(|call| tell_call(&mut lines, call, paint));
+    }
+    for (number, step) in (1..).zip(&run.steps) {
+        lines.push(String::new());
+        tell_step(&mut lines, number, step, paint);
+        let calls = run.calls.iter().filter(|call| call.step.as_ref() == Some(&step.step));
+        calls.for_each(|call| tell_call(&mut lines, call, paint));
+    }
+    if let Some(output) = run.output.as_ref().filter(|output| !output.is_null()) {
+        lines.push(String::new());
+        lines.push(format!("{}  {}", paint.bold("Output"), short(output, VALUE_CHARS_MAX)));
+    }
+    tell_end(&mut lines, run, paint);
+    lines.join("\n")
+}
+
+fn head(run: &RunView, paint: Paint) -> Vec<String> {
+    let record = &run.record;
+    let took = record.finished_at_ms.map(|end| format!(" in {}", duration(end.saturating_sub(record.accepted_at_ms))));
+    let mut lines = vec![
+        format!("{} {}  {}{}", paint.bold("Run"), record.id, status(record.status, paint), took.unwrap_or_default()),
+        format!("  flow      {} ({}), version {}, {}", run.flow_name, record.flow, record.version, record.environment),
+        format!("  accepted  {}", time(record.accepted_at_ms)),
+        format!("  origin    {}", origin(&record.origin)),
+    ];
+    lines.extend(run.waiting_until_ms.map(|at_ms| format!("  waiting   until {}", time(at_ms))));
+    lines.extend(run.trigger.as_ref().filter(|event| !event.is_null()).map(|event| {
+        format!("  event     {}", short(event, VALUE_CHARS_MAX))
+    }));
+    lines
+}
+
+type Step = flow::StepView;
+
+fn tell_step(lines: &mut Vec<String>, number: u32, step: &Step, paint: Paint) {
+    let name = if step.label == step.step.as_str() { String::new() } else { format!(" ({})", step.step) };
+    let uses = step.uses.as_ref().map_or_else(|| word(step.kind), Clone::clone);
+    let attempts = if step.attempts > 1 { format!(", {} attempts", step.attempts) } else { String::new() };
+    let taken = step.taken.as_ref().map(|way| format!(", took {way}")).unwrap_or_default();
+    let outcome = outcome(step, paint);
+    lines.push(format!("{} {}{name}  {}  {outcome}{attempts}{taken}", paint.bold(&format!("{number}.")), paint.bold(&step.label), paint.dim(&uses)));
+    tell_value(lines, "input", step.input.as_deref(), paint);
+    tell_value(lines, "output", step.output.as_deref(), paint);
+    if let Some(failure) = &step.failure {
+        lines.push(format!("   {}  {}", paint.dim("failure"), hang(&failure.to_problem().what, 12)));
+    }
+}
+
+/// The kind or outcome as documents write it.
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn outcome(step: &Step, paint: Paint) -> String {
+    use flow::StepOutcome as O;
+    let word = word(step.outcome).replace('-', " ");
+    match step.outcome {
+        O::Succeeded => paint.good(&word),
+        O::Failed | O::Cancelled => paint.bad(&word),
+        O::Calling | O::Waiting | O::Continued => paint.warn(&word),
+        O::NotReached | O::Skipped => paint.dim(&word),
+    }
+}
+
+fn tell_value(lines: &mut Vec<String>, name: &str, value: Option<&Value>, paint: Paint) {
+    if let Some(value) = value.filter(|value| !value.is_null()) {
+        lines.push(format!("   {}  {}", paint.dim(&format!("{name:<7}")), short(value, VALUE_CHARS_MAX)));
+    }
+}
+
+fn tell_call(lines: &mut Vec<String>, call: &CallRecord, paint: Paint) {
+    let took = duration(call.duration_us.div_ceil(1_000));
+    let end = match &call.failure {
+        None => paint.good("succeeded"),
+        Some(failure) => format!("{}: {}", paint.bad("failed"), hang(&failure.to_problem().what, 15)),
+    };
+    let on = call.digest.map(|digest| format!(" on {}", digest.to_short())).unwrap_or_default();
+    lines.push(format!("   {} {} took {took}{on}, {end}", paint.dim("attempt"), call.attempt));
+    call.accesses.iter().for_each(|access| lines.extend(access_lines(access, paint).into_iter().map(|line| format!("     {line}"))));
+    call.log.iter().for_each(|line| lines.push(format!("     {}", log_line(line, paint))));
+}
+
+/// One outbound request or file access, with the decision on it.
+pub(crate) fn access_lines(access: &AccessRecord, paint: Paint) -> Vec<String> {
+    let mark = if access.allowed { paint.good("allowed") } else { paint.bad("DENIED ") };
+    let mut lines = vec![format!("{mark} {} {}{}", access.method, access.target, access.path)];
+    lines.push(format!("        {} {}", paint.dim("rule"), hang(&access.rule, 13)));
+    if access.allowed {
+        lines.push(format!("        {} {}", paint.dim("sent"), sent(access)));
+    }
+    if let Some(fix) = &access.fix {
+        lines.push(format!("        {}  {}", paint.dim("fix"), hang(fix, 13)));
+    }
+    lines
+}
+
+fn sent(access: &AccessRecord) -> String {
+    let address = access.address.as_ref().map(|address| format!(" to {address}")).unwrap_or_default();
+    let end = match (&access.error, access.status) {
+        (Some(error), _) => format!("no answer: {error}"),
+        (None, Some(status)) => format!("answered {status} with {}", bytes(access.received_bytes)),
+        (None, None) => format!("read {}", bytes(access.received_bytes)),
+    };
+    format!("{}{address}, {end}, {}", bytes(access.sent_bytes), duration(access.duration_ms))
+}
+
+/// One line of a connector's log.
+pub(crate) fn log_line(line: &LogLine, paint: Paint) -> String {
+    let level = match line.level {
+        LogLevel::Debug => paint.dim("debug"),
+        LogLevel::Info => paint.dim("info "),
+        LogLevel::Warn => paint.warn("warn "),
+        LogLevel::Error => paint.bad("error"),
+    };
+    let fields: String = line.fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    format!("{} {level} {}{fields}", paint.dim(&format!("+{} ms", line.offset_ms)), hang(&line.message, 5))
+}
+
+fn tell_end(lines: &mut Vec<String>, run: &RunView, paint: Paint) {
+    let record = &run.record;
+    let Some(letter) = &run.dead_letter else {
+        if record.status == RunStatus::Ignored {
+            lines.push(String::new());
+            lines.push("The delivery held nothing for this flow: that is no failure.".to_owned());
+        }
+        return;
+    };
+    lines.push(String::new());
+    if let Some(step) = &letter.step {
+        lines.push(format!("{}  at step {step}, {}", paint.bad("It gave up"), time(letter.at_ms)));
+    } else {
+        lines.push(format!("{}  before the first step, {}", paint.bad("It gave up"), time(letter.at_ms)));
+    }
+    tell_problem(lines, &letter.problem, paint);
+    match &letter.replayed_as {
+        Some(again) => lines.push(format!("  replayed       as {again}: sluice run show {again}")),
+        None => lines.push(format!("  what next      once mended: sluice run replay {} (with --newest after a change of the flow)", record.id)),
+    }
+}
+
+fn tell_problem(lines: &mut Vec<String>, problem: &Problem, paint: Paint) {
+    let mut tell = |name: &str, words: &str| {
+        lines.push(format!("  {}  {}", paint.bold(&format!("{name:<13}")), hang(words, 17)));
+    };
+    let place = problem.field.as_ref().map(|field| format!("{field}: ")).unwrap_or_default();
+    tell("what happened", &format!("{place}{}", problem.what));
+    if let Some(cause) = &problem.cause {
+        tell("likely cause", cause);
+    }
+    if let Some(fix) = &problem.fix {
+        tell("how to fix it", fix);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn run() -> RunView {
+        let digest = model::Digest::of(b"");
+        serde_json::from_value(json!({
+            "id": "0".repeat(32), "flow": "alert", "environment": "test", "version": 3, "status": "failed",
+            "origin": { "kind": "webhook", "delivery_key": "key:7", "index": 0 },
+            "accepted_at_ms": 1_700_000_000_000u64, "finished_at_ms": 1_700_000_000_412u64,
+            "flow_name": "Alert on bug", "trigger": { "n": 1 },
+            "steps": [
+                { "step": "post", "label": "Tell the team", "kind": "action", "uses": "slack/post-message",
+                  "outcome": "failed", "attempts": 2, "input": { "text": "hi" } },
+                { "step": "after", "label": "after", "kind": "stop", "outcome": "not-reached", "attempts": 0 }
+            ],
+            "calls": [{
+                "step": "post", "attempt": 1, "digest": digest, "duration_us": 118_000,
+                "accesses": [
+                    { "at_ms": 0, "method": "POST", "target": "https://slack.com:443", "path": "/api/chat.postMessage",
+                      "allowed": true, "rule": "grant: POST https://slack.com/api/chat.postMessage",
+                      "address": "203.0.113.4:443", "status": 503, "sent_bytes": 120, "received_bytes": 20, "duration_ms": 98 },
+                    { "at_ms": 0, "method": "GET", "target": "https://evil.example:443", "path": "/", "allowed": false,
+                      "rule": "no rule of the grant means it", "fix": "add:\n  \"GET https://evil.example/\"",
+                      "sent_bytes": 0, "received_bytes": 0, "duration_ms": 0 }
+                ],
+                "failure": { "kind": "remote", "status": 503, "message": "busy" }
+            }],
+            "dead_letter": {
+                "run": "0".repeat(32), "flow": "alert", "environment": "test", "at_ms": 1_700_000_000_412u64, "step": "post",
+                "failure": { "kind": "remote", "status": 503, "message": "busy" },
+                "problem": { "code": "remote", "what": "the remote answered 503: busy", "cause": "it is down", "fix": "wait" }
+            }
+        }))
+        .expect("a run")
+    }
+
+    #[test]
+    fn the_page_tells_the_whole_story() {
+        let page = page(&run(), Paint::plain());
+        for wanted in [
+            "failed in 412 ms",
+            "Alert on bug (alert), version 3, test",
+            "delivery 7",
+            "1. Tell the team (post)  slack/post-message  failed, 2 attempts",
+            "{\"text\":\"hi\"}",
+            "2. after  stop  not reached",
+            "allowed POST https://slack.com:443/api/chat.postMessage",
+            "rule grant: POST https://slack.com/api/chat.postMessage",
+            "120 B to 203.0.113.4:443, answered 503 with 20 B, 98 ms",
+            "DENIED  GET https://evil.example:443/",
+            "add:\n",
+            "It gave up  at step post",
+            "what happened  the remote answered 503: busy",
+            "likely cause   it is down",
+            "how to fix it  wait",
+            "sluice run replay 00000000000000000000000000000000",
+        ] {
+            assert!(page.contains(wanted), "{wanted:?} is missing in\n{page}");
+        }
+    }
+}
