@@ -214,6 +214,13 @@ mod tests {
     }
 
     #[test]
+    fn the_compiler_is_the_one_that_is_locked() {
+        let lock = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")).expect("read");
+        let version = COMPILER.strip_prefix("wasmtime ").expect("a name and a version");
+        assert!(lock.contains(&format!("name = \"wasmtime\"\nversion = \"{version}\"")), "COMPILER is out of date");
+    }
+
+    #[test]
     fn links_are_refused() {
         let home = tempfile::tempdir().expect("a folder");
         let cache = cache(&home.path().join("code"));

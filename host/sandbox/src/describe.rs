@@ -43,13 +43,7 @@ impl Sandbox {
     pub async fn describe(&self, plugin: &Plugin) -> Result<Manifest, Vec<Problem>> {
         let first = self.0.describe(&plugin.0).await.map_err(broke_off)?;
         let second = self.0.describe(&plugin.0).await.map_err(broke_off)?;
-        if first != second {
-            return Err(vec![
-                Problem::new("manifest-unstable", "the connector describes itself differently each time")
-                    .cause("the manifest depends on chance, on time or on stored values")
-                    .fix("return a constant document from describe"),
-            ]);
-        }
+        agree(&first, &second)?;
         let manifest = parse(&first)?;
         let problems = check(&manifest, plugin.exports());
         if problems.is_empty() { Ok(manifest) } else { Err(problems) }
@@ -104,6 +98,18 @@ fn broke_off(failure: Failure) -> Vec<Problem> {
         Problem::new("manifest-failed", format!("the connector cannot describe itself: {}", problem.what));
     wrapped.cause = problem.cause;
     vec![wrapped.fix("describe must return a constant document, without reaching outside")]
+}
+
+/// Two descriptions of one component must be the same, byte for byte.
+fn agree(first: &str, second: &str) -> Result<(), Vec<Problem>> {
+    if first == second {
+        return Ok(());
+    }
+    Err(vec![
+        Problem::new("manifest-unstable", "the connector describes itself differently each time")
+            .cause("the manifest depends on chance, on time or on stored values")
+            .fix("return a constant document from describe"),
+    ])
 }
 
 fn parse(text: &str) -> Result<Manifest, Vec<Problem>> {
@@ -209,3 +215,28 @@ fn check_names(manifest: &Manifest, problems: &mut Vec<Problem>) {
 
 /// The longest that [`Sandbox::describe`] takes, for those who wait for it.
 pub const DESCRIBE_MAX: Duration = Duration::from_millis(2 * LIMITS.wall_ms);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_descriptions_must_be_equal() {
+        assert!(agree("{}", "{}").is_ok());
+        assert_eq!(agree("{}", "{ }").expect_err("refused")[0].code, "manifest-unstable");
+    }
+
+    #[test]
+    fn document_and_exports_agree_both_ways() {
+        for (declared, exported, wanted) in [
+            (true, true, None),
+            (false, false, None),
+            (true, false, Some("declares triggers, but the component does not export webhooks")),
+            (false, true, Some("exports webhooks, but the manifest declares no triggers")),
+        ] {
+            let found = disagreement(declared, exported, "webhooks", "triggers").map(|problem| problem.what);
+            assert_eq!(found.is_some(), wanted.is_some());
+            assert!(found.is_none_or(|found| found.contains(wanted.unwrap_or_default())));
+        }
+    }
+}

@@ -57,7 +57,10 @@ pub(crate) fn base() -> Config {
         .memory_init_cow(true)
         .memory_reservation(4 << 30)
         .wasm_memory64(false)
+        // Nobody reads backtraces of guests; without their tables code loads faster.
         .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        .native_unwind_info(false)
         .parallel_compilation(true);
     config
 }
