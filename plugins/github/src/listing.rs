@@ -1,5 +1,6 @@
 //! Listing issues, page by page, up to a bound.
 
+use sluicegate_sdk::serde::Deserialize as _;
 use sluicegate_sdk::{Error, Result, Value, action, object, serde_json};
 
 use crate::api::{self, Thread};
@@ -120,13 +121,13 @@ fn read_page(query: &Query, page: usize) -> Result<(Vec<Issue>, bool)> {
         .query_if("since", query.since.as_ref());
     let response = api::send_to(&query.repository, request)?;
     let entries: Vec<Value> = response.json()?;
-    let issues = entries.into_iter().filter(|entry| entry.get("pull_request").is_none());
+    let issues = entries.iter().filter(|entry| entry.get("pull_request").is_none());
     let issues = issues.map(to_issue).collect::<Result<_>>()?;
     Ok((issues, !response.has_next_page()))
 }
 
-fn to_issue(entry: Value) -> Result<Issue> {
-    let thread: Thread = serde_json::from_value(entry)
+fn to_issue(entry: &Value) -> Result<Issue> {
+    let thread = Thread::deserialize(entry)
         .map_err(|error| Error::permanent(format!("GitHub lists something that is no issue: {error}")))?;
     Ok(thread.into())
 }

@@ -13,7 +13,8 @@ pub use pull_requests::pull_request;
 pub use pushes::push;
 
 use sluicegate_sdk::serde::Serialize;
-use sluicegate_sdk::{Delivery, object, serde_json};
+use sluicegate_sdk::serde::de::DeserializeOwned;
+use sluicegate_sdk::{Delivery, Error, Result, Value, object, serde_json};
 
 use crate::api::User;
 
@@ -36,6 +37,12 @@ pub(crate) struct Change {
 /// Whether the delivery is of this kind.
 fn is(delivery: &Delivery, kind: &str) -> bool {
     delivery.header("x-github-event") == Some(kind)
+}
+
+/// One view of a payload; what it does not name is ignored.
+fn view<T: DeserializeOwned>(body: &Value) -> Result<T> {
+    T::deserialize(body)
+        .map_err(|error| Error::permanent(format!("the delivery is not what GitHub documents: {error}")))
 }
 
 /// Whether GitHub writes this choice as `name`.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::reading;
 
 /// A delivery that the host has verified and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Delivery {
     /// # Errors
     /// `permanent`: a delivery that does not fit now will not fit later.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body)
+        reading::parse(&self.body)
             .map_err(|error| Error::permanent(format!("the delivery is not what the service documents: {error}")))
     }
 }

@@ -24,6 +24,7 @@ mod host;
 pub mod http;
 pub mod log;
 mod operation;
+mod reading;
 mod schema;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Delivery, IntoEvents};
 use crate::error::{Error, Result};
-use crate::schema;
+use crate::{reading, schema};
 
 /// An input or a configuration without fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -136,7 +136,7 @@ pub fn receive<T: Trigger>(config: &str, delivery: &Delivery) -> Result<Vec<Even
 /// The host has checked the text against the schema, so a misfit here means that a
 /// type and its schema disagree; it is reported where the person can see it all the same.
 fn from_flow<T: DeserializeOwned>(text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| Error::invalid_input("", "what the form describes", error))
+    reading::parse(text.as_bytes()).map_err(|error| Error::invalid_input("", "what the form describes", error))
 }
 
 fn to_json<T: Serialize>(value: &T) -> Result<String> {

@@ -1,8 +1,8 @@
 //! Changes of issues.
 
-use sluicegate_sdk::{Delivery, Result, object, trigger};
+use sluicegate_sdk::{Delivery, Result, Value, object, trigger};
 
-use super::{Change, filter, is};
+use super::{Change, filter, is, view};
 use crate::api::{self, Thread};
 
 /// Which changes of issues.
@@ -94,9 +94,7 @@ pub struct IssueEvent {
 }
 
 #[object]
-struct Payload {
-    #[serde(flatten)]
-    change: Change,
+struct Subject {
     issue: Thread,
 }
 
@@ -115,7 +113,8 @@ pub fn issue(config: IssueFilter, delivery: &Delivery) -> Result<Option<IssueEve
     if !is(delivery, "issues") {
         return Ok(None);
     }
-    let Payload { change, issue } = delivery.json()?;
+    let body: Value = delivery.json()?;
+    let (change, Subject { issue }) = (view::<Change>(&body)?, view(&body)?);
     let event = IssueEvent {
         action: change.action,
         repository: change.repository.full_name,

@@ -1,8 +1,8 @@
 //! Changes of pull requests.
 
-use sluicegate_sdk::{Delivery, Result, object, trigger};
+use sluicegate_sdk::{Delivery, Result, Value, object, trigger};
 
-use super::{Change, filter, is};
+use super::{Change, filter, is, view};
 use crate::api::{self, Thread};
 
 /// Which changes of pull requests.
@@ -103,17 +103,20 @@ pub struct PullRequestEvent {
     pub sender: String,
 }
 
+/// What a pull request has in common with an issue.
 #[object]
-struct Payload {
-    #[serde(flatten)]
-    change: Change,
+struct Subject {
+    pull_request: Thread,
+}
+
+/// What it has beyond.
+#[object]
+struct Details {
     pull_request: PullRequest,
 }
 
 #[object]
 struct PullRequest {
-    #[serde(flatten)]
-    thread: Thread,
     draft: Option<bool>,
     merged: Option<bool>,
     head: Branch,
@@ -141,8 +144,9 @@ pub fn pull_request(config: PullRequestFilter, delivery: &Delivery) -> Result<Op
     if !is(delivery, "pull_request") {
         return Ok(None);
     }
-    let Payload { change, pull_request } = delivery.json()?;
-    let thread = pull_request.thread;
+    let body: Value = delivery.json()?;
+    let (change, Subject { pull_request: thread }) = (view::<Change>(&body)?, view(&body)?);
+    let Details { pull_request } = view(&body)?;
     let event = PullRequestEvent {
         action: change.action,
         repository: change.repository.full_name,
