@@ -8,7 +8,7 @@
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn guest_names(folder: &std::path::Path) -> std::io::Result<Vec<String>> {
+pub(crate) fn guest_names(folder: &std::path::Path) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

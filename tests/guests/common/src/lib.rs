@@ -18,5 +18,5 @@ pub use bindings::describes::exports::sluicegate::connector::manifest;
 pub use bindings::offers::sluicegate::connector::{context, fetch, files, log};
 pub use bindings::receives::exports::sluicegate::connector::webhooks;
 pub use bindings::types::{Error, FieldProblem, OtherFailure, RemoteAnswer};
-pub use reach::{get, send, say, say_file};
+pub use reach::{get, say, say_file, send};
 pub use text::{ACTION, TRIGGER, describe, list, quote, unquote};

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::stage::{SECRET, Stage};
 
 /// Calls that the neighbour finishes meanwhile.
-const NEIGHBOURS_CALLS: usize = 20;
+pub(crate) const NEIGHBOURS_CALLS: usize = 20;
 
 /// What is asked of the guest.
 #[derive(Debug, Clone)]
@@ -155,7 +155,7 @@ impl<'s> Act<'s> {
         let manifest = self.manifest(&plugin).await;
         let approval = Arc::new(Approval { digest: other.digest(), ..self.approval(&plugin, &manifest) });
         let refused = self.authority(&plugin, &manifest, &approval);
-        refused.err().expect("it must not run with an approval of another component")
+        refused.expect_err("it must not run with an approval of another component")
     }
 
     async fn manifest(&self, plugin: &Plugin) -> Manifest {
@@ -163,7 +163,7 @@ impl<'s> Act<'s> {
     }
 
     /// The neighbour's calls, each with a text of its own.
-    async fn work(&self, calls: usize, start: Option<&Barrier>) {
+    pub(crate) async fn work(&self, calls: usize, start: Option<&Barrier>) {
         let plugin = self.stage.load(self.guest);
         let manifest = self.manifest(&plugin).await;
         if let Some(start) = start {
@@ -198,11 +198,9 @@ impl<'s> Act<'s> {
         let input = self.input.clone();
         match self.part {
             Part::Action => Work::Invoke { operation: manifest.actions[0].id.clone(), input },
-            Part::Trigger => Work::Receive {
-                trigger: manifest.triggers[0].id.clone(),
-                config: input,
-                delivery: Delivery::default(),
-            },
+            Part::Trigger => {
+                Work::Receive { trigger: manifest.triggers[0].id.clone(), config: input, delivery: Delivery::default() }
+            }
             Part::Check => Work::Check,
         }
     }

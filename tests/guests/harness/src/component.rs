@@ -9,6 +9,8 @@ use std::path::Path;
 pub fn component(name: &str) -> Vec<u8> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../target/guests").join(format!("{name}.wasm"));
     std::fs::read(&file).unwrap_or_else(|error| {
-        panic!("the guest {name} is not built ({error}: target/guests/{name}.wasm): run cargo xtask test, which builds it")
+        panic!(
+            "the guest {name} is not built ({error}: target/guests/{name}.wasm): run cargo xtask test, which builds it"
+        )
     })
 }

@@ -134,7 +134,7 @@ fn reflection(head: &str) -> (String, String) {
         hex::encode_upper(token),
         escaped,
     ];
-    let headers = format!("x-token: {token}\r\nx-{token}: name\r\n");
+    let headers = format!("x-token: {token}\r\nx-credential: {credential}\r\n");
     (headers, format!("reflected {head} {}", forms.join(" ")))
 }
 

@@ -12,7 +12,7 @@ use model::{Manifest, Problem};
 use sandbox::{Options, Plugin, Sandbox};
 use tempfile::TempDir;
 
-use crate::act::Act;
+use crate::act::{Act, NEIGHBOURS_CALLS};
 use crate::component::component;
 use crate::receiver::Receiver;
 
@@ -63,12 +63,18 @@ impl Stage {
         Act::new(self, guest)
     }
 
-    /// What the host makes of the guest's manifest.
+    /// What the host makes of the guest's manifest, while the neighbour works.
     ///
     /// # Errors
     /// The host's problems with it.
+    ///
+    /// # Panics
+    /// When the host breaks, or the neighbour's answers are wrong.
     pub async fn describe(&self, guest: &str) -> Result<Manifest, Vec<Problem>> {
-        self.sandbox.describe(&self.load(guest)).await
+        let (sandbox, plugin) = (self.sandbox.clone(), self.load(guest));
+        let hostile = tokio::spawn(async move { sandbox.describe(&plugin).await });
+        self.act("echo").work(NEIGHBOURS_CALLS, None).await;
+        hostile.await.expect("the host must not panic, whatever a guest says of itself")
     }
 
     /// The guest, loaded.
