@@ -8,6 +8,8 @@ mod csv;
 mod plain;
 mod read;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 use sluicegate_sdk::connector;
 

@@ -8,6 +8,8 @@ mod comments;
 mod issues;
 mod labels;
 mod listing;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 use sluicegate_sdk::{Result, check, connector, object};

@@ -6,6 +6,8 @@
 mod accepted;
 mod answer;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use sluicegate_sdk::connector;
 

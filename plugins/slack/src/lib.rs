@@ -6,6 +6,8 @@
 mod answer;
 mod message;
 mod people;
+#[cfg(test)]
+mod tests;
 
 use sluicegate_sdk::{Result, check, connector, http, object};
 

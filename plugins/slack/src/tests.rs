@@ -1,13 +1,14 @@
 //! The manifest keeps the contract, and the recorded exchanges hold.
 
-use plugin_files::Connector;
 use sluicegate_conformance::check_manifest;
 use sluicegate_sdk::{Connector as _, testing};
+
+use crate::Connector;
 
 #[test]
 fn the_manifest_keeps_the_contract() {
     let manifest = check_manifest(&Connector::describe());
-    assert_eq!(manifest.id.as_str(), "files");
+    assert_eq!(manifest.id.as_str(), "slack");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The manifest keeps the contract, and the recorded exchanges hold.
 
-use plugin_http::Connector;
 use sluicegate_conformance::check_manifest;
 use sluicegate_sdk::{Connector as _, testing};
+
+use crate::Connector;
 
 #[test]
 fn the_manifest_keeps_the_contract() {
