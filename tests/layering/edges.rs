@@ -101,9 +101,11 @@ fn connectors_and_the_tool_know_no_crate_of_the_host() {
     let metadata = metadata();
     let ours: Vec<&str> = MAY_USE.iter().map(|(name, _)| *name).collect();
     let mut checked = 0;
-    for package in metadata.packages.iter().filter(|package| lies_below(package, "plugins") || package.name == "xtask") {
+    for package in metadata.packages.iter().filter(|package| lies_below(package, "plugins") || package.name == "xtask")
+    {
         let known = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
-        let known: Vec<&str> = known.map(|dependency| dependency.name.as_str()).filter(|name| ours.contains(name)).collect();
+        let known: Vec<&str> =
+            known.map(|dependency| dependency.name.as_str()).filter(|name| ours.contains(name)).collect();
         assert!(known.is_empty(), "{} uses {known:?}", package.name);
         checked += 1;
     }
@@ -117,7 +119,8 @@ fn a_forbidden_edge_is_noticed() {
     let members = members(&metadata);
     let ours: Vec<&str> = MAY_USE.iter().map(|(name, _)| *name).collect();
     let mut policy = members["policy"].clone();
-    let engine = members["api"].dependencies.iter().find(|dependency| dependency.name == "engine").expect("api uses it");
+    let engine =
+        members["api"].dependencies.iter().find(|dependency| dependency.name == "engine").expect("api uses it");
     policy.dependencies.push(engine.clone());
     assert_eq!(forbidden_edges(&policy, &ours), ["policy must not use engine"]);
 }

@@ -60,6 +60,7 @@ fn paths(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn paths_are_found_between_backquotes() {
-    let found = paths("| `host/model` | see `tests/cases/` and `cargo xtask`, not `POST /hooks/x` or host/none |\n`wit/`");
+    let found =
+        paths("| `host/model` | see `tests/cases/` and `cargo xtask`, not `POST /hooks/x` or host/none |\n`wit/`");
     assert_eq!(found.into_iter().collect::<Vec<_>>(), ["host/model", "tests/cases/", "wit/"]);
 }

@@ -2,7 +2,8 @@
 //!
 //! Texts may hold marks that are filled in: `@receiver@` and `@nowhere@` (addresses,
 //! the second with nobody behind it), `@folder@` (the case's own), `@plugins@` and
-//! `@guests@` (built components), `@run@` (the run that was accepted last).
+//! `@guests@` (built components), `@run@` (the run that was accepted last), `@try@`
+//! (the number of the try).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -52,6 +53,10 @@ fn ok() -> u16 {
     200
 }
 
+fn once() -> usize {
+    1
+}
+
 /// One step: exactly one of the keys that say what is done.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +82,12 @@ pub(crate) struct Step {
     pub(crate) status: Option<u16>,
     /// How many requests.
     pub(crate) count: Option<usize>,
+    /// Or: as many requests as deliveries were answered 202.
+    #[serde(default)]
+    pub(crate) accepted: bool,
+    /// Sends so often at most, until the status is the expected one; 202 before.
+    #[serde(default = "once")]
+    pub(crate) tries: usize,
     /// What the output, answer, requests or file hold.
     #[serde(default)]
     pub(crate) shows: Vec<String>,

@@ -40,8 +40,8 @@ fn trial(cases: &Path, folder: PathBuf) -> Trial {
     let name = folder.strip_prefix(cases).unwrap_or(&folder).display().to_string();
     Trial::test(name.clone(), move || {
         let case = case::Case::read(&folder)?;
-        world::World::set(&name, &folder, &case).and_then(|mut world| world.perform(&case)).map_err(|error| {
-            Failed::from(format!("{}\n{error:#}", case.about))
-        })
+        world::World::set(&name, &folder, &case)
+            .and_then(|mut world| world.perform(&case))
+            .map_err(|error| Failed::from(format!("{}\n{error:#}", case.about)))
     })
 }

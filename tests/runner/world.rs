@@ -26,6 +26,10 @@ pub(crate) struct World {
     pub(crate) host: Option<Host>,
     /// The run that was accepted last.
     pub(crate) run: String,
+    /// How many deliveries were answered 202.
+    pub(crate) accepted: usize,
+    /// The number of the try.
+    pub(crate) attempt: usize,
     nowhere: SocketAddr,
 }
 
@@ -38,7 +42,7 @@ impl World {
         let receiver = Receiver::start(SocketAddr::from(ANY), None, script(case.answers.clone()))?;
         // Bound and let go again: nobody listens there.
         let nowhere = TcpListener::bind(SocketAddr::from(ANY))?.local_addr()?;
-        let mut world = Self { folder, receiver, host: None, run: String::new(), nowhere };
+        let mut world = Self { folder, receiver, host: None, run: String::new(), accepted: 0, attempt: 1, nowhere };
         world.copy_files(&from.join("../.."))?;
         world.copy_files(&from.join("../../grants"))?;
         world.copy_files(from)?;
@@ -120,6 +124,7 @@ impl World {
             ("@plugins@", plugins().display().to_string()),
             ("@guests@", guests.display().to_string()),
             ("@run@", self.run.clone()),
+            ("@try@", self.attempt.to_string()),
         ];
         marks.iter().fold(text.to_owned(), |text, (mark, value)| text.replace(mark, value))
     }

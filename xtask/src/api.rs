@@ -47,7 +47,8 @@ impl Api {
     /// As `get`.
     pub fn open_runs(&mut self) -> Result<u64> {
         let health = self.get("/health")?;
-        let figure = |name: &str| health[name].as_u64().with_context(|| format!("health has no figure {name}: {health}"));
+        let figure =
+            |name: &str| health[name].as_u64().with_context(|| format!("health has no figure {name}: {health}"));
         Ok(figure("running")? + figure("ready")? + figure("waiting")?)
     }
 

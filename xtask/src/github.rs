@@ -55,8 +55,10 @@ impl Examples {
     /// It is not there, or holds no issue with the label `bug`.
     pub fn load(installed: &Path) -> Result<Self> {
         let file = installed.join(EXAMPLES);
-        let text = fs::read_to_string(&file).with_context(|| format!("the examples at {} cannot be read", file.display()))?;
-        let events: Vec<Value> = serde_json::from_str(&text).with_context(|| format!("{} is no JSON", file.display()))?;
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("the examples at {} cannot be read", file.display()))?;
+        let events: Vec<Value> =
+            serde_json::from_str(&text).with_context(|| format!("{} is no JSON", file.display()))?;
         let issues = events.into_iter().find(|event| event["name"] == "issues");
         let examples = issues.map(|mut event| event["examples"].take());
         let Some(Value::Array(examples)) = examples else { anyhow::bail!("{} has no issues events", file.display()) };

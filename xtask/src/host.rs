@@ -131,7 +131,8 @@ impl Host {
         if let Some(folder) = settings.log.parent() {
             fs::create_dir_all(folder).with_context(|| short(folder))?;
         }
-        let log = File::options().create(true).append(true).open(&settings.log).with_context(|| short(&settings.log))?;
+        let log =
+            File::options().create(true).append(true).open(&settings.log).with_context(|| short(&settings.log))?;
         let child = settings.serve().stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
         let child = child.with_context(|| {
             format!("{} cannot be started: build it with `cargo build --bin sluice`", short(&sluice()))

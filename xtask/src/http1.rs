@@ -99,7 +99,7 @@ fn read_chunks(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         // The end of the chunk, or of the trailers after the last one.
-        while read_line(from)?.ok_or(io::ErrorKind::UnexpectedEof)? != "" {}
+        while !read_line(from)?.ok_or(io::ErrorKind::UnexpectedEof)?.is_empty() {}
         if size == 0 {
             return Ok(body);
         }

@@ -124,8 +124,13 @@ mod tests {
     use crate::github::Delivery;
 
     fn accepted(marker: &str, bug: bool) -> Accepted {
-        let delivery =
-            Delivery { id: marker.to_owned(), marker: marker.to_owned(), bug, body: Vec::new(), signature: String::new() };
+        let delivery = Delivery {
+            id: marker.to_owned(),
+            marker: marker.to_owned(),
+            bug,
+            body: Vec::new(),
+            signature: String::new(),
+        };
         Accepted { delivery, run: format!("run-{marker}"), repeated: false }
     }
 

@@ -49,7 +49,7 @@ fn build_all(components: &[Component], what: &str) -> Result<()> {
     let shared = hash_of(&SHARED.map(|path| root().join(path)))?;
     let mut stale = Vec::new();
     for component in components {
-        let stamp = format!("{shared}-{}", hash_of(&[component.folder.clone()])?);
+        let stamp = format!("{shared}-{}", hash_of(std::slice::from_ref(&component.folder))?);
         let current = fs::read_to_string(component.stamp()).is_ok_and(|found| found == stamp);
         if !current || !component.file.exists() {
             stale.push((component, stamp));
@@ -109,7 +109,8 @@ fn components(below: &str, to: &str) -> Result<Vec<Component>> {
 
 /// Adds the WebAssembly target to the toolchain when it is missing.
 fn add_target() -> Result<()> {
-    let library = Command::new("rustc").current_dir(root()).args(["--print", "target-libdir", "--target", TARGET]).output();
+    let library =
+        Command::new("rustc").current_dir(root()).args(["--print", "target-libdir", "--target", TARGET]).output();
     let library = library.context("`rustc` cannot be started: install the toolchain from https://rustup.rs")?;
     if Path::new(String::from_utf8_lossy(&library.stdout).trim()).exists() {
         return Ok(());

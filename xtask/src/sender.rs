@@ -144,7 +144,13 @@ impl Progress {
 }
 
 /// Sends every delivery over several connections at once, until each has an answer.
-pub fn deliver_all(to: SocketAddr, path: &str, deliveries: Vec<Delivery>, connections: usize, progress: &Progress) -> Outcome {
+pub fn deliver_all(
+    to: SocketAddr,
+    path: &str,
+    deliveries: Vec<Delivery>,
+    connections: usize,
+    progress: &Progress,
+) -> Outcome {
     let waiting = Mutex::new(VecDeque::from(deliveries));
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let outcome = Mutex::new(Outcome::default());
@@ -170,7 +176,12 @@ pub fn deliver_all(to: SocketAddr, path: &str, deliveries: Vec<Delivery>, connec
 }
 
 /// Sends one delivery until it is answered: its run, and whether it was known already.
-fn deliver(client: &mut Client, path: &str, delivery: &Delivery, progress: &Progress) -> Result<(String, bool), String> {
+fn deliver(
+    client: &mut Client,
+    path: &str,
+    delivery: &Delivery,
+    progress: &Progress,
+) -> Result<(String, bool), String> {
     let started = Instant::now();
     loop {
         let trouble = match client.send("POST", path, &delivery.headers(), &delivery.body) {

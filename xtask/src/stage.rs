@@ -113,17 +113,32 @@ impl Stage {
             self.must(&["plugin", "install", &wasm])?;
             self.must(&["plugin", "approve", name, "--grant", &path("grants", &format!("{name}.toml"))])?;
         }
-        self.must(&[
-            &["connection", "add", "github", "--id", "github", "--base-url", &remote("github"), "--auth", "bearer"][..],
-            &["--secret-file", &path("secrets", "github-token"), "--scope", "issues:write"],
-            &["--webhook-secret-file", &path("secrets", "github-webhook")],
-        ]
-        .concat())?;
-        self.must(&[
-            &["connection", "add", "slack", "--id", "slack", "--base-url", &remote("slack/api"), "--auth", "bearer"][..],
-            &["--secret-file", &path("secrets", "slack-token"), "--scope", "chat:write"],
-        ]
-        .concat())?;
+        self.must(
+            &[
+                &["connection", "add", "github", "--id", "github", "--base-url", &remote("github"), "--auth", "bearer"]
+                    [..],
+                &["--secret-file", &path("secrets", "github-token"), "--scope", "issues:write"],
+                &["--webhook-secret-file", &path("secrets", "github-webhook")],
+            ]
+            .concat(),
+        )?;
+        self.must(
+            &[
+                &[
+                    "connection",
+                    "add",
+                    "slack",
+                    "--id",
+                    "slack",
+                    "--base-url",
+                    &remote("slack/api"),
+                    "--auth",
+                    "bearer",
+                ][..],
+                &["--secret-file", &path("secrets", "slack-token"), "--scope", "chat:write"],
+            ]
+            .concat(),
+        )?;
         self.must(&["connection", "check", "slack"])?;
         self.must(&["flow", "apply", &path("flows", "bug-to-slack.yaml"), &path("flows", "status-to-issue.yaml")])?;
         Ok(())

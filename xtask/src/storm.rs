@@ -110,8 +110,13 @@ impl Stage {
             let open = api.open_runs()?;
             let (received, notes) = (self.received_since(before), self.notes().split_off(notes_before));
             let uncertain = letters.uncertain;
-            let evidence =
-                Evidence { accepted, received: &received, notes: &notes, uncertain: &uncertain, uncertain_max: WORKERS };
+            let evidence = Evidence {
+                accepted,
+                received: &received,
+                notes: &notes,
+                uncertain: &uncertain,
+                uncertain_max: WORKERS,
+            };
             let missing = unsettled(&evidence);
             if missing.is_empty() && open == 0 {
                 return Ok(uncertain);

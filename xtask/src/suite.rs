@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::report::Claims;
 use crate::workspace::{cargo, has, run, spoken};
@@ -32,9 +32,7 @@ impl Suite {
     /// Everything that CI runs.
     pub fn ci(&mut self) {
         self.part("format", || run(&mut cargo(["fmt", "--all", "--check"])));
-        self.part("clippy", || {
-            run(cargo(["clippy", "--workspace", "--all-targets"]).args(["--", "-D", "warnings"]))
-        });
+        self.part("clippy", || run(cargo(["clippy", "--workspace", "--all-targets"]).args(["--", "-D", "warnings"])));
         self.part("documentation", || {
             run(cargo(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
         });
@@ -48,21 +46,32 @@ impl Suite {
             plugins::build_guests()
         });
         self.tests();
+        if !has("npm", "--version") {
+            let why = "npm is missing, which fetches GitHub's published webhook payloads: install Node.js";
+            self.skipped.extend(["kill loop", "demo"].map(|proof| format!("{proof}: {why}")));
+            return;
+        }
         self.part("kill loop", || {
             let mut claims = Claims::default();
             kills::kill_loop(KILLS, &mut claims)?;
-            held(&claims)
+            println!("{}", claims.summary());
+            ensure!(claims.held(), "a claim did not hold");
+            Ok(())
         });
-        self.part("demo", || if demo::demo(true)? { Ok(()) } else { anyhow::bail!("a claim did not hold") });
+        self.part("demo", || {
+            ensure!(demo::demo(true)?, "a claim did not hold");
+            Ok(())
+        });
     }
 
+    /// nextest where it is installed; the toolchain's own runner does as well.
     fn tests(&mut self) {
-        if has("cargo", "nextest") || has("cargo-nextest", "--version") {
+        if has("cargo-nextest", "--version") {
             self.part("tests", || run(&mut cargo(["nextest", "run", "--workspace", "--no-fail-fast"])));
+            self.part("examples in documentation", || run(&mut cargo(["test", "--workspace", "--doc", "--quiet"])));
         } else {
-            self.part("tests", || run(&mut cargo(["test", "--workspace", "--all-targets", "--no-fail-fast"])));
+            self.part("tests", || run(&mut cargo(["test", "--workspace", "--no-fail-fast"])));
         }
-        self.part("examples in documentation", || run(&mut cargo(["test", "--workspace", "--doc", "--quiet"])));
     }
 
     fn part(&mut self, name: &'static str, work: impl FnOnce() -> Result<()>) {
@@ -86,12 +95,11 @@ impl Suite {
             println!("skipped {skipped}");
         }
         let failed = self.parts.iter().filter(|part| part.outcome.is_err()).count();
-        println!("{} passed, {failed} failed", self.parts.len() - failed);
+        let passed = self.parts.len() - failed;
+        match self.skipped.len() {
+            0 => println!("{passed} passed, {failed} failed"),
+            skipped => println!("{passed} passed, {failed} failed, {skipped} skipped"),
+        }
         failed == 0
     }
-}
-
-fn held(claims: &Claims) -> Result<()> {
-    println!("{}", claims.summary());
-    if claims.held() { Ok(()) } else { anyhow::bail!("a claim did not hold") }
 }

@@ -37,12 +37,16 @@ pub(super) fn works(stage: &Stage, claims: &mut Claims) -> Result<()> {
         "an issue with another label posts nothing",
         expect(posts(stage, "other").is_empty(), || format!("run {other}: {}", seen_text(stage, "other"))),
     );
-    let done = stage.sluice(&["flow", "run", "status-to-issue", "--wait", "--input", r#"{"repository":"octocat/shop"}"#])?;
-    let issues = stage.receiver().received().into_iter().filter(|seen| seen.path == "/github/repos/octocat/shop/issues");
+    let done =
+        stage.sluice(&["flow", "run", "status-to-issue", "--wait", "--input", r#"{"repository":"octocat/shop"}"#])?;
+    let issues =
+        stage.receiver().received().into_iter().filter(|seen| seen.path == "/github/repos/octocat/shop/issues");
     let issues: Vec<Received> = issues.collect();
     claims.settle(
         "a flow started by hand reads a page and opens a GitHub issue",
-        expect(done.code == 0 && issues.len() == 1, || format!("{} issues; exit code {}: {}", issues.len(), done.code, done.text())),
+        expect(done.code == 0 && issues.len() == 1, || {
+            format!("{} issues; exit code {}: {}", issues.len(), done.code, done.text())
+        }),
     );
     claims.settle("the same delivery sent twice runs once", twice(stage, &delivery(stage, "first", true), &bug));
     Ok(())
@@ -67,7 +71,9 @@ pub(super) fn refuses(stage: &Stage, claims: &mut Claims) -> Result<()> {
     let answer = post(stage, &forged)?;
     claims.settle(
         "a delivery with a forged signature is refused",
-        expect(answer.status == 401 && posts(stage, "forged").is_empty(), || format!("{} {}", answer.status, answer.text())),
+        expect(answer.status == 401 && posts(stage, "forged").is_empty(), || {
+            format!("{} {}", answer.status, answer.text())
+        }),
     );
     Ok(())
 }

@@ -7,7 +7,6 @@ mod claims;
 mod leave;
 
 use std::fs;
-use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, Result};
 
@@ -31,6 +30,7 @@ pub fn demo(check: bool) -> Result<bool> {
     let folder = target().join("demo");
     fs::create_dir_all(&folder).with_context(|| short(&folder))?;
     stop_left_running(&folder)?;
+    stage("Fetching GitHub's published webhook payloads", || npm::examples().map(drop))?;
     let mut scene = stage("Setting up, as a person would", || Stage::set(&folder, true))?;
     let mut claims = Claims::default();
     stage("What it does", || claims::works(&scene, &mut claims))?;
@@ -51,22 +51,15 @@ pub fn demo(check: bool) -> Result<bool> {
     Ok(claims.held())
 }
 
-/// Builds what the demo runs: the host, the connectors, the published payloads.
+/// Builds what the demo runs: the host and the connectors.
 ///
 /// # Errors
 /// A tool is missing, or something does not compile.
 pub fn build() -> Result<()> {
-    stage("Building the host (the first time takes minutes)", || run(&mut cargo(build_arguments())))?;
-    stage("Building the connectors", plugins::build)?;
-    stage("Fetching GitHub's published webhook payloads", || npm::examples().map(drop))
-}
-
-fn build_arguments() -> Vec<&'static str> {
-    // Features of dependencies as the whole workspace has them, so that the tests build nothing twice.
-    let mut arguments = vec!["build", "--workspace", "--bin", "sluice"];
-    if !std::io::stderr().is_terminal() {
-        // A log is no place for a progress bar that never moves.
-        arguments.push("--quiet");
-    }
-    arguments
+    // Features of dependencies as the whole workspace has them, so that the tests build
+    // nothing twice.
+    stage("Building the host (the first time takes minutes)", || {
+        run(&mut cargo(["build", "--workspace", "--bin", "sluice"]))
+    })?;
+    stage("Building the connectors", plugins::build)
 }
