@@ -33,7 +33,7 @@ struct Component {
 /// # Errors
 /// A tool is missing, or a connector does not compile.
 pub fn build() -> Result<()> {
-    build_all(&components("plugins", "plugins")?, "connectors")
+    build_all(&components("plugins", "plugins")?, "connectors", &SHARED)
 }
 
 /// Builds every guest of `tests/guests/` to `target/guests/<name>.wasm`.
@@ -41,12 +41,14 @@ pub fn build() -> Result<()> {
 /// # Errors
 /// A tool is missing, or a guest does not compile.
 pub fn build_guests() -> Result<()> {
-    build_all(&components("tests/guests", "guests")?, "test guests")
+    let shared = [&SHARED[..], &["tests/guests/common"]].concat();
+    build_all(&components("tests/guests", "guests")?, "test guests", &shared)
 }
 
-fn build_all(components: &[Component], what: &str) -> Result<()> {
+fn build_all(components: &[Component], what: &str, shared: &[&str]) -> Result<()> {
     let started = Instant::now();
-    let shared = hash_of(&SHARED.map(|path| root().join(path)))?;
+    let shared: Vec<PathBuf> = shared.iter().map(|path| root().join(path)).collect();
+    let shared = hash_of(&shared)?;
     let mut stale = Vec::new();
     for component in components {
         let stamp = format!("{shared}-{}", hash_of(std::slice::from_ref(&component.folder))?);
