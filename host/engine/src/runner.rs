@@ -162,8 +162,10 @@ impl Engine {
                 }
                 Event::RetryDue { step }
             }
-            // The host stopped while it was under way.
-            Some(Effect::Call(call)) if call.repeatable() => {
+            // The host stopped while it was under way: this is a further try, and the
+            // connector may look for traces of the one before.
+            Some(Effect::Call(mut call)) if call.repeatable() => {
+                call.attempt += 1;
                 return Ok(Some(Stepped { effects: vec![Effect::Call(call)], ended: false }));
             }
             Some(Effect::Call(call)) => Event::Interrupted { step: call.step },
