@@ -84,7 +84,8 @@ fn bearer(header: &str) -> Option<&str> {
 fn bad_token(given: bool) -> ApiError {
     let what = if given { "the token is not this host's" } else { "the request carries no token" };
     ApiError::unauthorized(
-        Problem::new("token", what).fix("send the header Authorization: Bearer TOKEN; the token is in admin.token in the data folder"),
+        Problem::new("token", what)
+            .fix("send the header Authorization: Bearer TOKEN; the token is in admin.token in the data folder"),
     )
 }
 
@@ -99,7 +100,9 @@ mod tests {
     #[test]
     fn only_the_token_itself_passes() {
         let token = Token::new("correct horse");
-        for (given, wanted) in [("correct horse", true), ("correct hors", false), ("correct horse ", false), ("", false)] {
+        for (given, wanted) in
+            [("correct horse", true), ("correct hors", false), ("correct horse ", false), ("", false)]
+        {
             assert_eq!(token.is(given), wanted, "{given:?}");
         }
         for (header, wanted) in [("Bearer a", Some("a")), ("bearer a", Some("a")), ("Basic a", None), ("a", None)] {

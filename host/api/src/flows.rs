@@ -17,7 +17,10 @@ pub(crate) struct FlowList {
     flows: Vec<FlowView>,
 }
 
-pub(crate) async fn check(State(engine): State<Engine>, Json(new): Json<NewFlow>) -> Result<Json<CheckedFlow>, ApiError> {
+pub(crate) async fn check(
+    State(engine): State<Engine>,
+    Json(new): Json<NewFlow>,
+) -> Result<Json<CheckedFlow>, ApiError> {
     let plan = engine.check_flow(&new.document, format(new.format), file(&new), &new.environment)?;
     Ok(Json(checked(&plan)))
 }

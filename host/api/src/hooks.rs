@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::Router;
 use engine::{Accepted, Engine, Incoming, RunResult, RunStatus};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use model::{Environment, FlowId, Problem, RunId};
@@ -47,7 +47,11 @@ pub(crate) async fn alive() -> Json<Alive> {
     Json(Alive { status: "ok" })
 }
 
-async fn deliver_by_default(State(hooks): State<Hooks>, Path(flow): Path<FlowId>, request: Request) -> Result<Response, ApiError> {
+async fn deliver_by_default(
+    State(hooks): State<Hooks>,
+    Path(flow): Path<FlowId>,
+    request: Request,
+) -> Result<Response, ApiError> {
     accept(&hooks.engine, &hooks.default_environment, &flow, request).await
 }
 
@@ -59,14 +63,19 @@ async fn deliver(
     accept(&hooks.engine, &environment, &flow, request).await
 }
 
-async fn accept(engine: &Engine, environment: &Environment, flow: &FlowId, request: Request) -> Result<Response, ApiError> {
+async fn accept(
+    engine: &Engine,
+    environment: &Environment,
+    flow: &FlowId,
+    request: Request,
+) -> Result<Response, ApiError> {
     // A delivery to nowhere is refused before its body is read.
     engine.flow(environment, flow)?;
     let headers = texts(request.headers());
     let query = request.uri().query().unwrap_or_default().to_owned();
     let body = read(request, "the delivery", DELIVERY_BYTES_MAX).await?;
     let accepted = engine.accept(environment, flow, Incoming { headers, query, body }).await?;
-    Ok(answer(accepted))
+    Ok(answer(engine, accepted))
 }
 
 /// Names in lower case, as `http` keeps them; a value that is no text is left out,
@@ -78,11 +87,11 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().filter_map(text).collect()
 }
 
-fn answer(accepted: Accepted) -> Response {
+fn answer(engine: &Engine, accepted: Accepted) -> Response {
     match accepted {
         Accepted::Queued { run } => queued(run),
         Accepted::Duplicate { run } => Json(RunAnswer { run, duplicate: true }).into_response(),
-        Accepted::Completed(result) => completed(result),
+        Accepted::Completed(result) => completed(engine, result),
     }
 }
 
@@ -90,14 +99,20 @@ fn queued(run: RunId) -> Response {
     (StatusCode::ACCEPTED, Json(RunAnswer { run, duplicate: false })).into_response()
 }
 
-fn completed(result: RunResult) -> Response {
+fn completed(engine: &Engine, result: RunResult) -> Response {
     match result.status {
         RunStatus::Succeeded => ([(RUN_HEADER, result.run.as_str())], Json(&*result.output)).into_response(),
         RunStatus::Failed => {
-            let gave_up = || Problem::new("run-failed", "the flow's run failed");
-            let problems = vec![result.problem.unwrap_or_else(gave_up)];
+            let problems = vec![result.problem.unwrap_or_else(|| why(engine, &result.run))];
             (StatusCode::BAD_GATEWAY, Json(RunRefused { run: result.run, problems })).into_response()
         }
         RunStatus::Ignored | RunStatus::Received | RunStatus::Running => queued(result.run),
     }
+}
+
+/// A run that a flow stopped on purpose carries no problem of its own; its dead
+/// letter says why.
+fn why(engine: &Engine, run: &RunId) -> Problem {
+    let letter = engine.show_run(run).ok().and_then(|view| view.dead_letter);
+    letter.map_or_else(|| Problem::new("run-failed", "the flow's run failed"), |letter| letter.problem)
 }

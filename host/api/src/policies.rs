@@ -11,7 +11,10 @@ use crate::error::ApiError;
 use crate::request::Json;
 use crate::wire::{Explained, ExplainedStep, Question};
 
-pub(crate) async fn explain(State(engine): State<Engine>, Json(question): Json<Question>) -> Result<Json<Explained>, ApiError> {
+pub(crate) async fn explain(
+    State(engine): State<Engine>,
+    Json(question): Json<Question>,
+) -> Result<Json<Explained>, ApiError> {
     let plugin = plugin(&engine, &question)?;
     let manifest = &plugin.record.manifest;
     let subject = subject(manifest, &question.operation)?;
@@ -96,7 +99,11 @@ fn facts(all: Vec<ConnectionRecord>, environment: &Environment, id: &str) -> Res
 }
 
 fn explained(explanation: Explanation) -> Explained {
-    let step = |step: policy::Step| ExplainedStep { party: step.layer.as_str().to_owned(), passes: step.passes, rule: step.rule };
+    let step = |step: policy::Step| ExplainedStep {
+        party: step.layer.as_str().to_owned(),
+        passes: step.passes,
+        rule: step.rule,
+    };
     Explained {
         question: explanation.question,
         allowed: explanation.allowed,

@@ -57,7 +57,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let found = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        found.map(|path| Self(path.0)).map_err(|refusal| ApiError::bad_request(Problem::new("path", refusal.body_text())))
+        found
+            .map(|path| Self(path.0))
+            .map_err(|refusal| ApiError::bad_request(Problem::new("path", refusal.body_text())))
     }
 }
 

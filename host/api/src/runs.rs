@@ -48,7 +48,10 @@ pub(crate) struct DeadLetterList {
     next: Option<RunId>,
 }
 
-pub(crate) async fn list(State(engine): State<Engine>, Query(query): Query<RunQuery>) -> Result<Json<RunList>, ApiError> {
+pub(crate) async fn list(
+    State(engine): State<Engine>,
+    Query(query): Query<RunQuery>,
+) -> Result<Json<RunList>, ApiError> {
     let limit = page_limit(query.limit);
     let of = match (&query.environment, &query.flow) {
         (Some(environment), Some(flow)) => Some((environment, flow)),

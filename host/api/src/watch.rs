@@ -78,7 +78,8 @@ pub(crate) async fn unknown_place(uri: Uri) -> ApiError {
 pub(crate) async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        Problem::new("method", format!("{} does not take {method}", shown(uri.path()))).fix("the header Allow names what it takes"),
+        Problem::new("method", format!("{} does not take {method}", shown(uri.path())))
+            .fix("the header Allow names what it takes"),
     )
 }
 
@@ -112,11 +113,9 @@ mod tests {
     #[tokio::test]
     async fn panics_and_unknown_places_are_problems() {
         let router = watched(Router::new().route("/boom", get(boom)));
-        for (method, path, status, code) in [
-            ("GET", "/boom", 500, "internal"),
-            ("GET", "/none", 404, "unknown-path"),
-            ("POST", "/boom", 405, "method"),
-        ] {
+        for (method, path, status, code) in
+            [("GET", "/boom", 500, "internal"), ("GET", "/none", 404, "unknown-path"), ("POST", "/boom", 405, "method")]
+        {
             let (found, body) = ask(&router, method, path).await;
             assert_eq!(found, status);
             let body: crate::wire::Problems = serde_json::from_str(&body).expect("problems");

@@ -39,7 +39,14 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "SLUICE_DATA", value_name = "DIR", hide_env_values = true)]
     pub(crate) data: Option<PathBuf>,
     /// The environment that is meant
-    #[arg(long, global = true, env = "SLUICE_ENVIRONMENT", value_name = "E", default_value = "production", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "SLUICE_ENVIRONMENT",
+        value_name = "E",
+        default_value = "production",
+        hide_env_values = true
+    )]
     pub(crate) environment: Environment,
     /// Print JSON for programs
     #[arg(long, global = true)]

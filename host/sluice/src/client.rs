@@ -160,7 +160,8 @@ fn read<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<Reply<T>, Sto
     let mut shown = json.clone();
     show::clean(&mut shown);
     if !response.status().is_success() {
-        let refused: api::wire::Problems = serde_json::from_value(shown).map_err(|error| not_ours(response.status(), &error))?;
+        let refused: api::wire::Problems =
+            serde_json::from_value(shown).map_err(|error| not_ours(response.status(), &error))?;
         return Err(Stop::of(refused.problems));
     }
     let value = serde_json::from_value(shown).map_err(|error| not_ours(response.status(), &error))?;
@@ -191,7 +192,9 @@ pub(crate) fn part(text: &str) -> String {
 mod tests {
     #[test]
     fn parts_stay_parts() {
-        for (text, wanted) in [("slack", "slack"), ("a/b?c", "a%2Fb%3Fc"), ("..", "%2E%2E"), ("sha256:ab", "sha256%3Aab")] {
+        for (text, wanted) in
+            [("slack", "slack"), ("a/b?c", "a%2Fb%3Fc"), ("..", "%2E%2E"), ("sha256:ab", "sha256%3Aab")]
+        {
             assert_eq!(super::part(text), wanted);
         }
     }

@@ -168,7 +168,8 @@ fn auth(add: &Add) -> Result<NewAuth, Stop> {
 fn no_secret() -> Stop {
     Stop::new(
         Exit::Usage,
-        Problem::new("no-secret", "this scheme needs a credential").fix("add --secret-file FILE, --secret-stdin or --secret-env VARIABLE"),
+        Problem::new("no-secret", "this scheme needs a credential")
+            .fix("add --secret-file FILE, --secret-stdin or --secret-env VARIABLE"),
     )
 }
 
@@ -182,12 +183,18 @@ fn no_scheme() -> Stop {
 
 fn added(reply: Reply<ConnectionRecord>) -> Answer {
     let record = &reply.value;
-    let mut text = format!("Connection {} to {} in {}: the credential is sealed in the vault.", record.id, record.plugin, record.environment);
+    let mut text = format!(
+        "Connection {} to {} in {}: the credential is sealed in the vault.",
+        record.id, record.plugin, record.environment
+    );
     if let Some(base_url) = &record.base_url {
         text.push_str(&format!("\nThe credential goes to {base_url} and nowhere else."));
     }
     if record.auth != "none" {
-        text.push_str(&format!("\nTest it: sluice connection check {} --environment {}", record.id, record.environment));
+        text.push_str(&format!(
+            "\nTest it: sluice connection check {} --environment {}",
+            record.id, record.environment
+        ));
     }
     Answer::done(reply.json, text)
 }
@@ -216,6 +223,7 @@ fn list(reply: Reply<List>) -> Answer {
             record.base_url.unwrap_or_default(),
         ]);
     }
-    let empty = "There is no connection yet. Add one: sluice connection add PLUGIN --id NAME --auth bearer --secret-file FILE";
+    let empty =
+        "There is no connection yet. Add one: sluice connection add PLUGIN --id NAME --auth bearer --secret-file FILE";
     Answer::done(reply.json, table.print(Paint::stdout(), empty))
 }

@@ -72,7 +72,10 @@ impl Stop {
 
 /// Codes of problems that only an administrator's grant can mend.
 fn is_denial(code: &str) -> bool {
-    matches!(code, "policy-denied" | "plugin-not-approved" | "connection-outside-grant" | "not-approved" | "beyond-ceiling")
+    matches!(
+        code,
+        "policy-denied" | "plugin-not-approved" | "connection-outside-grant" | "not-approved" | "beyond-ceiling"
+    )
 }
 
 /// What nobody expected: `anyhow` tells the chain.

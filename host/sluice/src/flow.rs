@@ -26,7 +26,9 @@ pub(crate) enum Flow {
         file: PathBuf,
     },
     /// Publish flows: new events take this version, open runs keep theirs
-    #[command(after_help = "Examples:\n  sluice flow apply alert.yaml\n  sluice flow apply flows/*.yaml --environment test")]
+    #[command(
+        after_help = "Examples:\n  sluice flow apply alert.yaml\n  sluice flow apply flows/*.yaml --environment test"
+    )]
     Apply {
         /// YAML or JSON
         #[arg(value_name = "FILE", required = true)]
@@ -42,7 +44,9 @@ pub(crate) enum Flow {
         id: FlowId,
     },
     /// Start a flow that has a manual trigger
-    #[command(after_help = "Examples:\n  sluice flow run greet --input '{\"name\":\"Ada\"}' --wait\n  sluice flow run greet --input @event.json")]
+    #[command(
+        after_help = "Examples:\n  sluice flow run greet --input '{\"name\":\"Ada\"}' --wait\n  sluice flow run greet --input @event.json"
+    )]
     Run {
         /// The flow
         #[arg(value_name = "ID")]
@@ -73,7 +77,9 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
         _ => Value::Null,
     };
     Client::with(global, async |client| match &command {
-        Flow::Check { file } => client.post("/api/v1/flows/check", &documents[0]).await.map(|reply| checked(reply, file)),
+        Flow::Check { file } => {
+            client.post("/api/v1/flows/check", &documents[0]).await.map(|reply| checked(reply, file))
+        }
         Flow::Apply { .. } => apply(client, &documents).await,
         Flow::List => client.get("/api/v1/flows").await.map(list),
         Flow::Show { id } => client.get(&format!("/api/v1/flows/{}/{id}", global.environment)).await.map(show),
@@ -108,7 +114,10 @@ async fn apply(client: &Client, documents: &[NewFlow]) -> Outcome {
     for document in documents {
         let reply: Reply<FlowView> = client.post("/api/v1/flows", document).await?;
         let view = &reply.value;
-        lines.push(format!("{} ({}) is published as version {} in {}.", view.name, view.id, view.version, view.environment));
+        lines.push(format!(
+            "{} ({}) is published as version {} in {}.",
+            view.name, view.id, view.version, view.environment
+        ));
         lines.extend(next_step(view));
         views.push(reply.json);
     }
@@ -140,10 +149,14 @@ fn list(reply: Reply<List>) -> Answer {
 fn show(reply: Reply<FlowView>) -> Answer {
     let paint = Paint::stdout();
     let flow = &reply.value;
-    let mut lines = vec![format!("{} ({}), version {} in {}", paint.bold(&flow.name), flow.id, flow.version, flow.environment)];
+    let mut lines =
+        vec![format!("{} ({}), version {} in {}", paint.bold(&flow.name), flow.id, flow.version, flow.environment)];
     lines.extend(flow.purpose.as_ref().map(|purpose| format!("  purpose    {purpose}")));
     lines.push(format!("  applied    {} by {}", time(flow.applied_at_ms), flow.applied_by));
-    lines.push(format!("  started    {}", flow.hook.as_ref().map_or_else(|| "by hand".to_owned(), |hook| format!("by POST {hook}"))));
+    lines.push(format!(
+        "  started    {}",
+        flow.hook.as_ref().map_or_else(|| "by hand".to_owned(), |hook| format!("by POST {hook}"))
+    ));
     lines.extend(flow.locked.iter().map(|(plugin, digest)| format!("  runs on    {plugin} {digest}")));
     lines.push(String::new());
     lines.push(flow.document.trim_end().to_owned());

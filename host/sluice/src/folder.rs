@@ -64,8 +64,11 @@ impl Folder {
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
         let refused = |error: io::Error| {
             Stop::failed(
-                Problem::new("data-folder-unusable", format!("the data folder {} cannot be used: {error}", self.0.display()))
-                    .fix("choose another with --data DIR, or mend its permissions"),
+                Problem::new(
+                    "data-folder-unusable",
+                    format!("the data folder {} cannot be used: {error}", self.0.display()),
+                )
+                .fix("choose another with --data DIR, or mend its permissions"),
             )
         };
         match fs::metadata(&self.0) {

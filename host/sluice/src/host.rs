@@ -33,7 +33,8 @@ impl Host {
     /// Opens the folder; `ceiling` replaces the folder's own.
     pub(crate) fn open(folder: &Folder, ceiling: Option<&Path>, options: Options) -> Result<Self, Stop> {
         folder.prepare()?;
-        let store = JournalStore::open(&folder.store(), store::Options::default()).map_err(|error| not_opened(folder, &error))?;
+        let store = JournalStore::open(&folder.store(), store::Options::default())
+            .map_err(|error| not_opened(folder, &error))?;
         let store = Arc::new(store);
         let vault = Vault::open(&folder.key()).map_err(|error| Stop::failed(error.to_problem()))?;
         let sandbox = open_sandbox(folder, &vault)?;
@@ -53,7 +54,10 @@ impl Host {
     /// Brings the store's files up to date and lets go of them.
     pub(crate) fn close(&self) {
         if let Err(error) = self.store.close() {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the store was not brought up to date; the next start does it");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the store was not brought up to date; the next start does it"
+            );
         }
     }
 }
@@ -98,7 +102,9 @@ fn open_egress(folder: &Folder) -> Result<Arc<Egress>, Stop> {
     };
     let egress = Egress::new(EgressOptions { extra_roots_pem, ..EgressOptions::default() });
     egress.map(Arc::new).map_err(|error| {
-        Stop::failed(Problem::new("egress", error.to_string()).fix(format!("mend or remove {}", folder.roots().display())))
+        Stop::failed(
+            Problem::new("egress", error.to_string()).fix(format!("mend or remove {}", folder.roots().display())),
+        )
     })
 }
 
@@ -113,5 +119,8 @@ fn read_ceiling(folder: &Folder, given: Option<&Path>) -> Result<Ceiling, Stop> 
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Stop {
-    Stop::failed(Problem::new("file", format!("{} cannot be used: {error}", path.display())).fix("look at its permissions and at the disk"))
+    Stop::failed(
+        Problem::new("file", format!("{} cannot be used: {error}", path.display()))
+            .fix("look at its permissions and at the disk"),
+    )
 }

@@ -27,13 +27,18 @@ pub(crate) fn json(argument: &str) -> Result<Value, Stop> {
 pub(crate) fn read(path: &Path) -> Result<String, Stop> {
     let bytes = read_bytes(path)?;
     String::from_utf8(bytes).map_err(|_| {
-        Stop::failed(Problem::new("not-text", format!("{} is not text in UTF-8", path.display())).fix("save it as UTF-8"))
+        Stop::failed(
+            Problem::new("not-text", format!("{} is not text in UTF-8", path.display())).fix("save it as UTF-8"),
+        )
     })
 }
 
 /// A file, whole.
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, Stop> {
     std::fs::read(path).map_err(|error| {
-        Stop::failed(Problem::new("file", format!("{} cannot be read: {error}", path.display())).fix("look at its name and permissions"))
+        Stop::failed(
+            Problem::new("file", format!("{} cannot be read: {error}", path.display()))
+                .fix("look at its name and permissions"),
+        )
     })
 }

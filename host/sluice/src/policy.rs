@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use ::policy::{Ceiling, Grant};
 use api::wire::{Explained, Question};
 use clap::{Args, Subcommand};
 use model::{ConnectionId, OperationId, Problem};
-use ::policy::{Ceiling, Grant};
 use serde_json::json;
 
 use crate::cli::Global;
@@ -18,7 +18,9 @@ use crate::show::{Paint, hang};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     /// Check ceilings and grants; needs no host
-    #[command(after_help = "Examples:\n  sluice policy check grant.toml\n  sluice policy check ceiling.toml grants/*.toml")]
+    #[command(
+        after_help = "Examples:\n  sluice policy check grant.toml\n  sluice policy check ceiling.toml grants/*.toml"
+    )]
     Check {
         /// TOML: a grant names its plugin, a ceiling does not
         #[arg(value_name = "FILE", required = true)]
@@ -30,7 +32,9 @@ pub(crate) enum Policy {
 
 /// A request that an operation might send.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  sluice policy explain --plugin slack --operation post-message --connection team-slack \\\n    POST https://slack.com/api/chat.postMessage")]
+#[command(
+    after_help = "Example:\n  sluice policy explain --plugin slack --operation post-message --connection team-slack \\\n    POST https://slack.com/api/chat.postMessage"
+)]
 pub(crate) struct Explain {
     /// The plugin: id, digest or its beginning
     #[arg(long, value_name = "PLUGIN")]
@@ -61,7 +65,8 @@ pub(crate) async fn run(global: &Global, command: Policy) -> Outcome {
                 method: explain.method.to_ascii_uppercase(),
                 url: explain.url,
             };
-            Client::with(global, async |client| client.post("/api/v1/policy/explain", &question).await.map(explained)).await
+            Client::with(global, async |client| client.post("/api/v1/policy/explain", &question).await.map(explained))
+                .await
         }
     }
 }

@@ -20,7 +20,9 @@ pub(crate) use page::{access_lines, log_line, page};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Run {
     /// List runs, newest first
-    #[command(after_help = "Examples:\n  sluice run list\n  sluice run list --flow alert-on-bug --status failed --limit 20")]
+    #[command(
+        after_help = "Examples:\n  sluice run list\n  sluice run list --flow alert-on-bug --status failed --limit 20"
+    )]
     List {
         /// Runs of this flow only, in --environment
         #[arg(long, value_name = "ID")]
@@ -43,7 +45,9 @@ pub(crate) enum Run {
         id: RunId,
     },
     /// Run the event of an ended run once more, from the start
-    #[command(after_help = "Examples:\n  sluice run replay RUN\n  sluice run replay RUN --newest --wait\n\nEffects get new idempotency keys: what took effect then may take effect again.")]
+    #[command(
+        after_help = "Examples:\n  sluice run replay RUN\n  sluice run replay RUN --newest --wait\n\nEffects get new idempotency keys: what took effect then may take effect again."
+    )]
     Replay {
         /// The run
         #[arg(value_name = "RUN")]
@@ -82,7 +86,13 @@ pub(crate) async fn run(global: &Global, command: Run) -> Outcome {
     .await
 }
 
-fn list_path(global: &Global, flow: Option<&FlowId>, status: Option<&str>, limit: u16, before: Option<&RunId>) -> String {
+fn list_path(
+    global: &Global,
+    flow: Option<&FlowId>,
+    status: Option<&str>,
+    limit: u16,
+    before: Option<&RunId>,
+) -> String {
     let mut path = format!("/api/v1/runs?limit={limit}");
     if let Some(flow) = flow {
         path.push_str(&format!("&flow={flow}&environment={}", global.environment));
@@ -111,7 +121,8 @@ fn list(reply: Reply<List>) -> Answer {
             origin(&run.origin),
         ]);
     }
-    let mut text = table.print(Paint::stdout(), "There is no such run. Start one: sluice flow run ID --wait, or send a delivery");
+    let mut text =
+        table.print(Paint::stdout(), "There is no such run. Start one: sluice flow run ID --wait, or send a delivery");
     if let Some(next) = next {
         text.push_str(&format!("\nOlder ones: --before {next}"));
     }

@@ -1,8 +1,9 @@
 //! `sluice serve`: the host's life from start to drain.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -158,7 +159,11 @@ fn bind_socket(path: &Path) -> Result<UnixListener, Stop> {
     if leftover.is_ok() {
         tracing::warn!(socket = %path.display(), "removed a socket that an earlier host left behind");
     }
-    UnixListener::bind(path).map_err(|error| {
+    let made = UnixListener::bind(path).and_then(|socket| {
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        Ok(socket)
+    });
+    made.map_err(|error| {
         Stop::failed(
             Problem::new("socket", format!("the socket {} cannot be made: {error}", path.display()))
                 .cause("the path is longer than the system's 107 bytes, or the disk does not take sockets")
@@ -182,7 +187,8 @@ fn admin_token(folder: &Folder) -> Result<String, Stop> {
 }
 
 fn announce(folder: &Folder, hooks: &TcpListener, admin: &TcpListener, open: usize) -> Result<(), Stop> {
-    let (hooks, admin) = (hooks.local_addr().map_err(anyhow::Error::new)?, admin.local_addr().map_err(anyhow::Error::new)?);
+    let (hooks, admin) =
+        (hooks.local_addr().map_err(anyhow::Error::new)?, admin.local_addr().map_err(anyhow::Error::new)?);
     let pid = std::process::id();
     let document = json!({ "hooks": hooks.to_string(), "admin": admin.to_string(), "pid": pid });
     write_whole(&folder.listen(), format!("{document}\n").as_bytes()).map_err(anyhow::Error::new)?;

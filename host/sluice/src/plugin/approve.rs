@@ -27,7 +27,8 @@ pub(super) async fn approve(global: &Global, name: &str, file: &Path, note: Opti
     let grant = Grant::parse(&text, &file).map_err(Stop::of)?;
     let new = NewApproval { environment: global.environment.clone(), grant: text, file: Some(file), note };
     let path = format!("/api/v1/plugins/{}/approvals", part(name));
-    Client::with(global, async |client| client.post(&path, &new).await.map(|reply| approved(global, &grant, reply))).await
+    Client::with(global, async |client| client.post(&path, &new).await.map(|reply| approved(global, &grant, reply)))
+        .await
 }
 
 fn approved(global: &Global, grant: &Grant, reply: Reply<Approved>) -> Answer {

@@ -7,7 +7,6 @@ mod new;
 mod page;
 mod test;
 
-
 use std::path::PathBuf;
 
 use api::wire::NewCall;
@@ -45,7 +44,9 @@ pub(crate) enum Plugin {
         name: String,
     },
     /// Give a plugin what a grant says, in an environment
-    #[command(after_help = "Examples:\n  sluice plugin approve slack --grant slack.toml --environment test\n  sluice plugin approve 9f86d081884c --grant slack.toml --note \"reviewed with the owner\"\n\nThe grant holds for this digest alone: another build of the plugin comes back for approval.")]
+    #[command(
+        after_help = "Examples:\n  sluice plugin approve slack --grant slack.toml --environment test\n  sluice plugin approve 9f86d081884c --grant slack.toml --note \"reviewed with the owner\"\n\nThe grant holds for this digest alone: another build of the plugin comes back for approval."
+    )]
     Approve {
         /// Id, digest or its beginning
         #[arg(value_name = "NAME")]
@@ -65,7 +66,9 @@ pub(crate) enum Plugin {
         name: String,
     },
     /// Call an action once, outside any flow
-    #[command(after_help = "Examples:\n  sluice plugin call slack post-message --connection team-slack --input '{\"channel\":\"#test\",\"text\":\"hi\"}'\n  sluice plugin call github list-issues --connection bot --input @issues.json --json\n\nExit code 3 tells that the policy denied something the call needed.")]
+    #[command(
+        after_help = "Examples:\n  sluice plugin call slack post-message --connection team-slack --input '{\"channel\":\"#test\",\"text\":\"hi\"}'\n  sluice plugin call github list-issues --connection bot --input @issues.json --json\n\nExit code 3 tells that the policy denied something the call needed."
+    )]
     Call {
         /// Id, digest or its beginning
         #[arg(value_name = "NAME")]
@@ -100,7 +103,9 @@ pub(crate) struct New {
 
 /// A connector to be tested.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  sluice plugin test .\n  sluice plugin test target/wasm32-wasip2/release/weather.wasm --samples samples\n\nNothing is sent: recorded answers stand in for the network, below the policy's decision.")]
+#[command(
+    after_help = "Examples:\n  sluice plugin test .\n  sluice plugin test target/wasm32-wasip2/release/weather.wasm --samples samples\n\nNothing is sent: recorded answers stand in for the network, below the policy's decision."
+)]
 pub(crate) struct Test {
     /// The connector's folder, or its component
     #[arg(value_name = "DIR|FILE.wasm")]
@@ -119,7 +124,6 @@ pub(crate) async fn run(global: &Global, command: Plugin) -> Outcome {
     match command {
         Plugin::New(new) => new::new(&new.name, new.path.as_deref()),
         Plugin::Test(test) => test::test(&test.path, test.samples.as_deref()).await,
-
 
         Plugin::Install { files } => install(global, &files).await,
         Plugin::List => Client::with(global, async |client| client.get("/api/v1/plugins").await.map(list)).await,
@@ -148,7 +152,9 @@ async fn install(global: &Global, files: &[PathBuf]) -> Outcome {
         for (file, component) in files.iter().zip(components) {
             let reply: Reply<PluginView> = client.upload("/api/v1/plugins", component).await.map_err(|mut stop| {
                 let file = file.display().to_string();
-                stop.problems.iter_mut().for_each(|problem| problem.field = Some(problem.field.take().map_or(file.clone(), |field| format!("{file}: {field}"))));
+                stop.problems.iter_mut().for_each(|problem| {
+                    problem.field = Some(problem.field.take().map_or(file.clone(), |field| format!("{file}: {field}")))
+                });
                 stop
             })?;
             lines.push(installed(&reply.value));
@@ -183,7 +189,10 @@ fn list(reply: Reply<List>) -> Answer {
             if environments.is_empty() { "nowhere".to_owned() } else { environments.join(", ") },
         ]);
     }
-    Answer::done(reply.json, table.print(Paint::stdout(), "There is no plugin yet. Install one: sluice plugin install FILE.wasm"))
+    Answer::done(
+        reply.json,
+        table.print(Paint::stdout(), "There is no plugin yet. Install one: sluice plugin install FILE.wasm"),
+    )
 }
 
 fn show(reply: Reply<PluginView>) -> Answer {

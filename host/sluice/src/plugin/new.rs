@@ -24,7 +24,8 @@ pub(super) fn new(id: &PluginId, path: Option<&Path>) -> Outcome {
     let folder = path.map_or_else(|| PathBuf::from(id.as_str()), Path::to_owned);
     if folder.exists() {
         return Err(Stop::failed(
-            Problem::new("folder-exists", format!("{} is there already", folder.display())).fix("choose another place: --path DIR"),
+            Problem::new("folder-exists", format!("{} is there already", folder.display()))
+                .fix("choose another place: --path DIR"),
         ));
     }
     write(id, &folder).map_err(|error| {
@@ -92,7 +93,13 @@ mod tests {
         let folder = parent.path().join("my-notes");
         let id: PluginId = "my-notes".parse().expect("an id");
         new(&id, Some(&folder)).expect("written");
-        for name in [".gitignore", "Cargo.lock", "vendor/wit/worlds.wit", "vendor/sdk/rust/macros/Cargo.toml", "samples/add-note.json"] {
+        for name in [
+            ".gitignore",
+            "Cargo.lock",
+            "vendor/wit/worlds.wit",
+            "vendor/sdk/rust/macros/Cargo.toml",
+            "samples/add-note.json",
+        ] {
             assert!(folder.join(name).is_file(), "{name}");
         }
         let lib = fs::read_to_string(folder.join("src/lib.rs")).expect("sources");

@@ -21,7 +21,10 @@ pub(crate) fn page(view: &PluginView, paint: Paint) -> String {
     lines.extend(limits(manifest, paint));
     lines.push(section("Approvals", paint));
     if view.approvals.is_empty() {
-        lines.push(format!("  none: it may do nothing. Give it a grant: sluice plugin approve {} --grant FILE", view.record.digest.to_short()));
+        lines.push(format!(
+            "  none: it may do nothing. Give it a grant: sluice plugin approve {} --grant FILE",
+            view.record.digest.to_short()
+        ));
     }
     for record in &view.approvals {
         lines.extend(approval(record, paint));
@@ -66,7 +69,12 @@ fn operations(manifest: &Manifest, paint: Paint) -> String {
         table.row([format!("  {}", action.id), "action".to_owned(), twice, action.help.clone()]);
     }
     for trigger in &manifest.triggers {
-        table.row([format!("  {}", trigger.id), "trigger".to_owned(), "once, by its key".to_owned(), trigger.help.clone()]);
+        table.row([
+            format!("  {}", trigger.id),
+            "trigger".to_owned(),
+            "once, by its key".to_owned(),
+            trigger.help.clone(),
+        ]);
     }
     table.print(paint, "  none")
 }
@@ -135,7 +143,8 @@ pub(crate) fn given(grant: &Grant) -> Vec<String> {
         lines.push(format!("scopes: {}", scopes.join(", ")));
     }
     lines.extend(grant.addresses.iter().map(|address| format!("address: {address}")));
-    lines.extend(grant.folders.iter().map(|(name, folder)| format!("folder {name}: {} {}", folder.access, folder.path)));
+    lines
+        .extend(grant.folders.iter().map(|(name, folder)| format!("folder {name}: {} {}", folder.access, folder.path)));
     lines.extend(grant.limits.entries().into_iter().map(|(name, value)| format!("limit: {name} = {value}")));
     lines
 }

@@ -45,9 +45,12 @@ fn head(run: &RunView, paint: Paint) -> Vec<String> {
         format!("  origin    {}", origin(&record.origin)),
     ];
     lines.extend(run.waiting_until_ms.map(|at_ms| format!("  waiting   until {}", time(at_ms))));
-    lines.extend(run.trigger.as_ref().filter(|event| !event.is_null()).map(|event| {
-        format!("  event     {}", short(event, VALUE_CHARS_MAX))
-    }));
+    lines.extend(
+        run.trigger
+            .as_ref()
+            .filter(|event| !event.is_null())
+            .map(|event| format!("  event     {}", short(event, VALUE_CHARS_MAX))),
+    );
     lines
 }
 
@@ -59,7 +62,12 @@ fn tell_step(lines: &mut Vec<String>, number: u32, step: &Step, paint: Paint) {
     let attempts = if step.attempts > 1 { format!(", {} attempts", step.attempts) } else { String::new() };
     let taken = step.taken.as_ref().map(|way| format!(", took {way}")).unwrap_or_default();
     let outcome = outcome(step, paint);
-    lines.push(format!("{} {}{name}  {}  {outcome}{attempts}{taken}", paint.bold(&format!("{number}.")), paint.bold(&step.label), paint.dim(&uses)));
+    lines.push(format!(
+        "{} {}{name}  {}  {outcome}{attempts}{taken}",
+        paint.bold(&format!("{number}.")),
+        paint.bold(&step.label),
+        paint.dim(&uses)
+    ));
     tell_value(lines, "input", step.input.as_deref(), paint);
     tell_value(lines, "output", step.output.as_deref(), paint);
     if let Some(failure) = &step.failure {
@@ -97,7 +105,9 @@ fn tell_call(lines: &mut Vec<String>, call: &CallRecord, paint: Paint) {
     };
     let on = call.digest.map(|digest| format!(" on {}", digest.to_short())).unwrap_or_default();
     lines.push(format!("   {} {} took {took}{on}, {end}", paint.dim("attempt"), call.attempt));
-    call.accesses.iter().for_each(|access| lines.extend(access_lines(access, paint).into_iter().map(|line| format!("     {line}"))));
+    call.accesses
+        .iter()
+        .for_each(|access| lines.extend(access_lines(access, paint).into_iter().map(|line| format!("     {line}"))));
     call.log.iter().for_each(|line| lines.push(format!("     {}", log_line(line, paint))));
 }
 
@@ -155,7 +165,10 @@ fn tell_end(lines: &mut Vec<String>, run: &RunView, paint: Paint) {
     tell_problem(lines, &letter.problem, paint);
     match &letter.replayed_as {
         Some(again) => lines.push(format!("  replayed       as {again}: sluice run show {again}")),
-        None => lines.push(format!("  what next      once mended: sluice run replay {} (with --newest after a change of the flow)", record.id)),
+        None => lines.push(format!(
+            "  what next      once mended: sluice run replay {} (with --newest after a change of the flow)",
+            record.id
+        )),
     }
 }
 

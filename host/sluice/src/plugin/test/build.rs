@@ -31,7 +31,15 @@ pub(super) fn component(folder: &Path) -> Result<PathBuf, Stop> {
     let manifest = manifest.canonicalize().map_err(anyhow::Error::new)?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--lib", "--release", "--target", "wasm32-wasip2", "--message-format", "json-render-diagnostics"])
+        .args([
+            "build",
+            "--lib",
+            "--release",
+            "--target",
+            "wasm32-wasip2",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
         .current_dir(folder)
         .stderr(Stdio::inherit())
         .output()
@@ -43,9 +51,8 @@ pub(super) fn component(folder: &Path) -> Result<PathBuf, Stop> {
         })?;
     if !output.status.success() {
         return Err(Stop::failed(
-            Problem::new("not-built", "the connector does not build").fix(
-                "mend what cargo says above; if the target is missing: rustup target add wasm32-wasip2",
-            ),
+            Problem::new("not-built", "the connector does not build")
+                .fix("mend what cargo says above; if the target is missing: rustup target add wasm32-wasip2"),
         ));
     }
     find(&String::from_utf8_lossy(&output.stdout), &manifest)
@@ -53,9 +60,10 @@ pub(super) fn component(folder: &Path) -> Result<PathBuf, Stop> {
 
 fn find(messages: &str, manifest: &Path) -> Result<PathBuf, Stop> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
-    let artefacts = messages.filter(|message| message.reason == "compiler-artifact" && message.manifest_path == manifest);
-    let files = artefacts.flat_map(|message| message.filenames);
-    files.filter(|file| file.extension().is_some_and(|extension| extension == "wasm")).next_back().ok_or_else(|| {
+    let artefacts =
+        messages.filter(|message| message.reason == "compiler-artifact" && message.manifest_path == manifest);
+    let mut files = artefacts.flat_map(|message| message.filenames);
+    files.rfind(|file| file.extension().is_some_and(|extension| extension == "wasm")).ok_or_else(|| {
         Stop::failed(
             Problem::new("no-component", "the crate builds, but not to a component")
                 .fix("write in Cargo.toml:\n[lib]\ncrate-type = [\"cdylib\", \"rlib\"]"),

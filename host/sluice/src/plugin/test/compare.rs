@@ -74,7 +74,10 @@ mod tests {
             ]
         );
         assert!(differences("output", &wanted, &wanted).is_empty());
-        assert!(differences_of_members("error", &json!({ "kind": "remote" }), &json!({ "kind": "remote", "status": 1 })).is_empty());
+        assert!(
+            differences_of_members("error", &json!({ "kind": "remote" }), &json!({ "kind": "remote", "status": 1 }))
+                .is_empty()
+        );
         assert_eq!(differences("n", &json!((0..40).collect::<Vec<_>>()), &json!([])).len(), LINES_MAX + 1);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use model::{FileAccess, FolderName};
 use policy::Subject;
@@ -12,22 +13,31 @@ use super::sample::Sample;
 use crate::exit::Stop;
 
 /// Makes the folders that the sample speaks of, with its files in them.
-pub(super) fn set_up(root: &Path, subject: Subject<'_>, sample: &Sample, input: &Value) -> Result<Vec<(FolderName, PathBuf)>, Stop> {
+pub(super) fn set_up(
+    root: &Path,
+    subject: Subject<'_>,
+    sample: &Sample,
+    input: &Value,
+) -> Result<Vec<(FolderName, PathBuf)>, Stop> {
     let Subject::Action(action) = subject else { return Ok(Vec::new()) };
     if action.files == FileAccess::None {
         return Ok(Vec::new());
     }
-    let mut names = BTreeSet::new();
-    sample.files.keys().chain(sample.files_after.keys()).for_each(|path| names.extend(folder_of(path)));
-    named_in(input, &mut names);
-    let folders: Vec<(FolderName, PathBuf)> = names.into_iter().map(|name| (name.clone(), root.join(name.as_str()))).collect();
-    for (_, folder) in &folders {
-        fs::create_dir_all(folder).map_err(anyhow::Error::new)?;
+    let (mut named, mut there) = (BTreeSet::new(), BTreeSet::new());
+    sample.files.keys().chain(sample.files_after.keys()).for_each(|path| there.extend(folder_of(path)));
+    named_in(input, &mut named, &mut there);
+    for name in &there {
+        fs::create_dir_all(root.join(name.as_str())).map_err(anyhow::Error::new)?;
     }
+    named.append(&mut there);
+    let folders = named.into_iter().map(|name| (name.clone(), root.join(name.as_str()))).collect();
     for (path, content) in &sample.files {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap_or(root)).map_err(anyhow::Error::new)?;
         fs::write(&path, content).map_err(anyhow::Error::new)?;
+        // The format knows no times: every file is as old as time itself.
+        let file = fs::File::options().write(true).open(&path).map_err(anyhow::Error::new)?;
+        file.set_modified(UNIX_EPOCH).map_err(anyhow::Error::new)?;
     }
     Ok(folders)
 }
@@ -38,12 +48,14 @@ fn folder_of(path: &str) -> Option<FolderName> {
 }
 
 /// Paths in the input open their folders too: an empty folder is there, and a
-/// missing file in it is a failure of the connector's, not the policy's.
-fn named_in(value: &Value, names: &mut BTreeSet<FolderName>) {
+/// missing file in it is a failure of the connector's, not the policy's. A folder
+/// that is named alone and holds nothing is not there at all.
+fn named_in(value: &Value, named: &mut BTreeSet<FolderName>, there: &mut BTreeSet<FolderName>) {
     match value {
-        Value::String(text) => names.extend(folder_of(text)),
-        Value::Array(items) => items.iter().for_each(|item| named_in(item, names)),
-        Value::Object(fields) => fields.values().for_each(|field| named_in(field, names)),
+        Value::String(text) if text.contains('/') => there.extend(folder_of(text)),
+        Value::String(text) => named.extend(folder_of(text)),
+        Value::Array(items) => items.iter().for_each(|item| named_in(item, named, there)),
+        Value::Object(fields) => fields.values().for_each(|field| named_in(field, named, there)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -52,7 +64,9 @@ fn named_in(value: &Value, names: &mut BTreeSet<FolderName>) {
 pub(super) fn differences(root: &Path, sample: &Sample) -> Vec<String> {
     let differs = |(path, wanted): (&String, &Option<String>)| {
         let found = fs::read(root.join(path)).ok().map(|content| String::from_utf8_lossy(&content).into_owned());
-        let words = |content: &Option<String>| content.as_ref().map_or_else(|| "not to be there".to_owned(), |text| format!("{text:?}"));
+        let words = |content: &Option<String>| {
+            content.as_ref().map_or_else(|| "not to be there".to_owned(), |text| format!("{text:?}"))
+        };
         (found != *wanted).then(|| format!("file {path}: expected {}, got {}", words(wanted), words(&found)))
     };
     sample.files_after.iter().filter_map(differs).collect()

@@ -29,7 +29,8 @@ pub(super) fn derive(
     let destinations = rules.filter_map(|rule| rule.parse().ok()).collect();
     grant.operations = BTreeMap::from([(OperationKey::Every, GrantedOperation { destinations })]);
     grant.addresses = places.iter().filter_map(address).filter_map(|address| address.parse().ok()).collect();
-    grant.folders = folders.iter().map(|(name, path)| Ok((name.clone(), open(path, subject)?))).collect::<Result<_, Stop>>()?;
+    grant.folders =
+        folders.iter().map(|(name, path)| Ok((name.clone(), open(path, subject)?))).collect::<Result<_, Stop>>()?;
     Ok(grant)
 }
 
@@ -58,7 +59,8 @@ fn places(sample: &Sample, base_url: Option<&Target>) -> Vec<Target> {
 }
 
 fn rules(reach: &Reach, base_url: Option<&Target>, places: &[Target]) -> Vec<String> {
-    let everywhere = |methods: &model::Methods| places.iter().map(|place| format!("{methods} {}/**", origin(place))).collect();
+    let everywhere =
+        |methods: &model::Methods| places.iter().map(|place| format!("{methods} {}/**", origin(place))).collect();
     match (reach, reach.resolve(base_url)) {
         (Reach::Any { methods }, _) => everywhere(methods),
         (_, Some(destination)) if destination.host == model::HostPattern::Any => everywhere(&destination.methods),

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use model::{Manifest, Problem};
-use policy::Ceiling;
+use policy::{Ceiling, Grant};
 use sandbox::{Options, Plugin, Sandbox};
 use serde::Serialize;
 use serde_json::json;
@@ -75,10 +75,12 @@ impl Bench {
         // The code is compiled once and forgotten: its key protects nothing.
         let mut options = Options::new(scratch.join("cache"), [0; 32]);
         (options.calls_max, options.warm_slots) = (8, 4);
-        let opened = Sandbox::open(options).map_err(|error| Stop::failed(Problem::new("sandbox", error.to_string())))?;
+        let opened =
+            Sandbox::open(options).map_err(|error| Stop::failed(Problem::new("sandbox", error.to_string())))?;
         let sandbox = opened.clone();
         let loaded = tokio::task::spawn_blocking(move || sandbox.load(&wasm)).await.map_err(anyhow::Error::new)?;
-        let plugin = loaded.map_err(|error| Stop::failed(Problem::from(error).field(component.display().to_string())))?;
+        let plugin =
+            loaded.map_err(|error| Stop::failed(Problem::from(error).field(component.display().to_string())))?;
         let manifest = opened.describe(&plugin).await.map_err(Stop::of)?;
         Ok(Self { sandbox: opened, plugin, manifest })
     }
@@ -86,11 +88,13 @@ impl Bench {
 
 /// Each action wants one sample that succeeds and one that fails: half a test is none.
 fn missing(manifest: &Manifest, cases: &[Case]) -> Vec<Verdict> {
-    let seen: BTreeSet<(&str, bool)> = cases.iter().map(|case| (case.operation.as_str(), case.sample.error.is_some())).collect();
+    let seen: BTreeSet<(&str, bool)> =
+        cases.iter().map(|case| (case.operation.as_str(), case.sample.error.is_some())).collect();
     let wanted = manifest.actions.iter().flat_map(|action| [(action.id.as_str(), false), (action.id.as_str(), true)]);
     let absent = wanted.filter(|wanted| !seen.contains(wanted));
     let verdict = |(action, fails): (&str, bool)| {
-        let (file, what) = if fails { (format!("{action}.CASE.json"), "fails") } else { (format!("{action}.json"), "succeeds") };
+        let (file, what) =
+            if fails { (format!("{action}.CASE.json"), "fails") } else { (format!("{action}.json"), "succeeds") };
         Verdict {
             sample: file,
             passed: false,
@@ -118,11 +122,12 @@ fn answer(manifest: &Manifest, verdicts: &[Verdict]) -> Answer {
 }
 
 /// A ceiling as wide as a test needs: the grant decides.
-fn ceiling(folders: &Path) -> Result<Ceiling, Stop> {
-    let folders = toml::Value::String(folders.display().to_string());
+fn ceiling(grant: &Grant, folders: &Path) -> Result<Ceiling, Stop> {
+    let list = |items: Vec<String>| toml::Value::Array(items.into_iter().map(toml::Value::String).collect());
+    let addresses = list(grant.addresses.iter().map(ToString::to_string).collect());
+    let folders = list(vec![folders.display().to_string()]);
     let text = format!(
-        "version = 1\nallowed = [\"* https://*:*\", \"* http://*:*\"]\n\
-         addresses = [\"0.0.0.0/0:*\", \"[::]/0:*\"]\nfolders = [{folders}]\n"
+        "version = 1\nallowed = [\"* https://*:*\", \"* http://*:*\"]\naddresses = {addresses}\nfolders = {folders}\n"
     );
     Ceiling::parse(&text, "the test's ceiling").map_err(Stop::of)
 }

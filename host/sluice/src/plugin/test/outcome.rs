@@ -81,7 +81,7 @@ impl Bench {
     ) -> Result<Report, Stop> {
         let connection = self.connection(subject, base_url)?;
         let authority = Authority::try_new(
-            &Arc::new(ceiling(root)?),
+            &Arc::new(ceiling(&approval.grant, root)?),
             Some(&Arc::new(approval)),
             &self.plugin.digest(),
             &environment()?,
@@ -134,7 +134,14 @@ impl Bench {
 
 /// A call that the policy stopped before it began.
 fn not_made(failure: Failure) -> Report {
-    Report { outcome: Err(failure), accesses: Vec::new(), log: Vec::new(), sent: false, duration_us: 0, memory_bytes: 0 }
+    Report {
+        outcome: Err(failure),
+        accesses: Vec::new(),
+        log: Vec::new(),
+        sent: false,
+        duration_us: 0,
+        memory_bytes: 0,
+    }
 }
 
 fn environment() -> Result<Environment, Stop> {
@@ -185,7 +192,9 @@ fn judge(subject: Subject<'_>, sample: &Sample, report: &Report) -> Vec<String> 
 fn judge_answer(subject: Subject<'_>, sample: &Sample, answer: &Answer) -> Vec<String> {
     let got = value_of(answer);
     let (wanted, schema) = match subject {
-        Subject::Action(action) => (sample.output.clone().unwrap_or_else(|| action.sample.output.clone()), Some(&action.output)),
+        Subject::Action(action) => {
+            (sample.output.clone().unwrap_or_else(|| action.sample.output.clone()), Some(&action.output))
+        }
         Subject::Trigger(trigger) => (json!(sample.events.clone().unwrap_or_default()), Some(&trigger.event)),
         Subject::Check(_) => (json!(sample.account), None),
     };
@@ -228,5 +237,7 @@ fn value_of(answer: &Answer) -> Value {
 /// What the policy refused: most often a destination that the manifest forgot.
 fn denials(report: &Report) -> Vec<String> {
     let denied = report.accesses.iter().filter(|access| !access.allowed);
-    denied.map(|access| format!("denied: {} {}{}: {}", access.method, access.target, access.path, access.rule)).collect()
+    denied
+        .map(|access| format!("denied: {} {}{}: {}", access.method, access.target, access.path, access.rule))
+        .collect()
 }

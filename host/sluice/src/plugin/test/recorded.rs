@@ -36,7 +36,11 @@ impl Tape {
     pub(super) fn differences(&self) -> Vec<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let not_made = |exchange: &Exchange| {
-            format!("the expected request {} {} was not made", exchange.request.method, self.resolve(&exchange.request.url))
+            format!(
+                "the expected request {} {} was not made",
+                exchange.request.method,
+                self.resolve(&exchange.request.url)
+            )
         };
         state.wrong.iter().cloned().chain(state.to_come.iter().map(not_made)).collect()
     }
@@ -69,7 +73,10 @@ impl Tape {
             wrong.push(format!("expected {} {wanted}, got {} {}", expected.method, target.method, target.url()));
         }
         for (name, wanted) in &expected.headers {
-            let found = outgoing.headers().get(name.as_str()).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+            let found = outgoing
+                .headers()
+                .get(name.as_str())
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
             if found.as_ref() != Some(wanted) {
                 let found = found.unwrap_or_else(|| "none".to_owned());
                 wrong.push(format!("expected the header {name}: {wanted}, got {found}"));

@@ -108,13 +108,16 @@ fn read(path: &Path, manifest: &Manifest) -> Result<Case, Stop> {
     let operation = name.split('.').next().unwrap_or_default().to_owned();
     let sample: Sample = serde_json::from_str(&input::read(path)?).map_err(|error| {
         let place = format!("{}:{}:{}", path.display(), error.line(), error.column());
-        Stop::failed(Problem::new("sample", error.to_string()).field(place).fix("see SAMPLES.md of the SDK for the format"))
+        Stop::failed(
+            Problem::new("sample", error.to_string()).field(place).fix("see SAMPLES.md of the SDK for the format"),
+        )
     })?;
     let is_action = sample.trigger.is_none() && !sample.check;
     if is_action && !manifest.actions.iter().any(|action| action.id.as_str() == operation) {
         let problem = Problem::new("sample", format!("{} has no action {operation}", manifest.id));
         let near = model::nearest(&operation, manifest.actions.iter().map(|action| action.id.as_str()));
-        let fix = near.map_or_else(|| "name the file after its action".to_owned(), |near| format!("did you mean {near}.json?"));
+        let fix = near
+            .map_or_else(|| "name the file after its action".to_owned(), |near| format!("did you mean {near}.json?"));
         return Err(Stop::failed(problem.field(path.display().to_string()).fix(fix)));
     }
     Ok(Case { name, operation, sample })

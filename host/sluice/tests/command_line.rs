@@ -1,0 +1,203 @@
+//! The command line as people and programs use it: the real binary, real files, a
+//! real host on free ports.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bench;
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use bench::{Bench, Host};
+use serde_json::{Value, json};
+
+#[test]
+fn help_names_every_command_and_shows_examples() {
+    let bench = Bench::new();
+    let top = bench.run(&["--help"]);
+    assert_eq!(top.code, 0);
+    for noun in ["serve", "plugin", "connection", "policy", "flow", "run"] {
+        assert!(top.out.contains(&format!("\n  {noun} ")), "{noun} is missing in\n{}", top.out);
+    }
+    assert!(!top.out.contains("compile-component"), "inner commands are hidden");
+    for (noun, verbs) in [
+        ("plugin", &["install", "list", "show", "approve", "revoke", "call", "new", "test"][..]),
+        ("connection", &["add", "list", "check", "revoke"]),
+        ("policy", &["check", "explain"]),
+        ("flow", &["check", "apply", "list", "show", "run"]),
+        ("run", &["list", "show", "replay"]),
+    ] {
+        let help = bench.run(&[noun, "--help"]);
+        for verb in verbs {
+            assert!(help.out.contains(&format!("\n  {verb} ")), "{noun} {verb} is missing in\n{}", help.out);
+            let help = bench.run(&[noun, verb, "--help"]);
+            assert_eq!(help.code, 0);
+            assert!(*verb == "list" || help.out.contains("Example"), "{noun} {verb} has no example");
+        }
+    }
+    assert!(bench.run(&["serve", "--help"]).out.contains("Examples:"));
+}
+
+#[test]
+fn wrong_usage_has_its_own_code() {
+    let bench = Bench::new();
+    for arguments in [
+        &["nonsense"][..],
+        &["flow", "run"],
+        &["run", "show", "short"],
+        &["run", "list", "--status", "done"],
+        &["--environment", "No Name", "flow", "list"],
+        &["connection", "add", "slack", "--id", "a", "--auth", "basic", "--secret-stdin"],
+        &["connection", "add", "slack", "--id", "a", "--secret-file", "a", "--secret-stdin"],
+        &["connection", "add", "slack", "--id", "a", "--auth", "bearer"],
+        &["flow", "run", "greet", "--input", "{not json"],
+    ] {
+        let ended = bench.run(arguments);
+        assert_eq!(ended.code, 2, "{arguments:?}\n{}{}", ended.out, ended.err);
+    }
+}
+
+#[test]
+fn slips_in_files_get_line_and_suggestion() {
+    let bench = Bench::new();
+    bench.write("grant.toml", "version = 1\nplugin = \"slack\"\nscpes = [\"chat:write\"]\n");
+    bench.write("ceiling.toml", "version = 1\nallowd = []\nmethods = [\"GET\"]\n");
+    bench.write("good.toml", "version = 1\nplugin = \"slack\"\n[operations.post-message]\n");
+    bench.write("flow.yaml", "version: 1\nid: greet\nnam: Greet\ntrigger: { manual: {} }\nsteps: []\n");
+    for (arguments, wanted) in [
+        (&["policy", "check", "grant.toml"][..], &["grant.toml:3:1", "scopes"][..]),
+        (&["policy", "check", "ceiling.toml"], &["ceiling.toml:2:1", "allowed"]),
+        (&["policy", "check", "good.toml", "gone.toml"], &["gone.toml cannot be read"]),
+        (&["flow", "check", "flow.yaml"], &["flow.yaml:3", "write name"]),
+        (&["flow", "apply", "flow.yaml"], &["flow.yaml:3", "write name"]),
+        (&["plugin", "install", "flow.yaml"], &["flow.yaml", "component"]),
+        (&["plugin", "approve", "slack", "--grant", "grant.toml"], &["grant.toml:3:1"]),
+    ] {
+        let ended = bench.run(arguments);
+        assert_eq!(ended.code, 1, "{arguments:?}\n{}{}", ended.out, ended.err);
+        assert!(ended.out.is_empty(), "problems go to standard error");
+        for wanted in wanted {
+            assert!(ended.err.contains(wanted), "{wanted:?} is missing in\n{}", ended.err);
+        }
+    }
+    assert_eq!(bench.run(&["policy", "check", "good.toml"]).out, "good.toml: the grant is right.\n");
+    let told = bench.run(&["policy", "check", "grant.toml", "--json"]);
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    assert!(told["problems"][0]["field"].as_str().unwrap().contains("grant.toml:3:1"));
+}
+
+#[test]
+fn shipped_policies_are_right() {
+    let bench = Bench::new();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let ended = bench.run(&["policy", "check", path.to_str().unwrap()]);
+            assert_eq!(ended.code, 0, "{}", ended.err);
+        }
+    }
+}
+
+#[test]
+fn what_is_denied_has_its_own_code() {
+    let bench = Bench::new();
+    bench.write("token.txt", "a-long-enough-token\n");
+    let ended =
+        bench.run(&["connection", "add", "slack", "--id", "team", "--auth", "bearer", "--secret-file", "token.txt"]);
+    assert_eq!(ended.code, 3, "{}", ended.err);
+    assert!(ended.err.contains("approved"), "{}", ended.err);
+}
+
+#[test]
+fn works_without_a_host() {
+    let bench = Bench::new();
+    bench.write("greet.yaml", GREET);
+    assert_eq!(bench.run(&["flow", "apply", "greet.yaml"]).code, 0);
+    let run = bench.run(&["flow", "run", "greet", "--input", "{\"name\":\"Ada\"}", "--wait"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.out.contains("succeeded") && run.out.contains("\"Hello Ada\""), "{}", run.out);
+    bench.write("event.json", "{\"name\":\"Grace\"}");
+    let later = bench.run(&["flow", "run", "greet", "--input", "@event.json"]);
+    assert!(later.out.contains("No host is running"), "{}", later.out);
+    let list = bench.json(&["run", "list"]);
+    let states: Vec<&str> =
+        list["runs"].as_array().unwrap().iter().map(|run| run["status"].as_str().unwrap()).collect();
+    assert_eq!(states, ["running", "succeeded"], "newest first; the later one waits for a host");
+    assert_eq!(bench.mode("data"), 0o700);
+    assert_eq!(bench.mode("data/vault.key"), 0o600);
+}
+
+#[test]
+fn a_folder_with_other_things_is_left_alone() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("data")).unwrap();
+    std::fs::set_permissions(bench.path("data"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    bench.write("data/letter.txt", "dear");
+    let ended = bench.run(&["flow", "list"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.err.contains("holds other things"), "{}", ended.err);
+    assert_eq!(bench.mode("data"), 0o755);
+}
+
+#[test]
+fn a_host_serves_drains_and_goes() {
+    let bench = Bench::new();
+    bench.write("greet.yaml", GREET);
+    let host = Host::start(&bench);
+    let alive = host.get("/healthz");
+    assert!(alive.starts_with("HTTP/1.1 200") && alive.ends_with("{\"status\":\"ok\"}"), "{alive}");
+    for name in ["data/admin.token", "data/sluice.sock", "data/listen.json"] {
+        assert_eq!(bench.mode(name), 0o600, "{name}");
+    }
+    assert_eq!(bench.json(&["flow", "apply", "greet.yaml"])["flows"][0]["version"], 1);
+    let run = bench.json(&["flow", "run", "greet", "--input", "{\"name\":\"Ada\"}", "--wait"]);
+    assert_eq!((&run["status"], &run["output"]), (&json!("succeeded"), &json!("Hello Ada")));
+    let id = run["id"].as_str().unwrap();
+    let shown = bench.run(&["run", "show", id]);
+    for wanted in ["Greet (greet), version 1, production", "1. hello  transform  succeeded", "Hello Ada"] {
+        assert!(shown.out.contains(wanted), "{wanted:?} is missing in\n{}", shown.out);
+    }
+    assert!(bench.run(&["run", "list", "--flow", "greet"]).out.contains(id));
+
+    let second = bench.run(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    assert_eq!(second.code, 4);
+    assert!(second.err.contains(&format!("process {}", host.pid())), "{}", second.err);
+
+    let (code, log) = host.end();
+    assert_eq!(code, 0, "{log}");
+    assert!(
+        log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()),
+        "the log is JSON, line by line:\n{log}"
+    );
+    assert!(log.contains("\"clean\":true"), "{log}");
+    let token = bench.read("data/admin.token");
+    assert!(!log.contains(token.trim()), "the token is not in the log");
+    for name in ["data/listen.json", "data/sluice.sock"] {
+        assert!(!bench.path(name).exists(), "{name} is left behind");
+    }
+    assert_eq!(bench.run(&["run", "show", id]).code, 0, "what happened is still there without a host");
+}
+
+#[test]
+fn a_killed_hosts_leftovers_do_not_disturb() {
+    let bench = Bench::new();
+    bench.write("greet.yaml", GREET);
+    let host = Host::start(&bench);
+    assert_eq!(bench.run(&["flow", "apply", "greet.yaml"]).code, 0);
+    host.kill();
+    assert!(bench.path("data/sluice.sock").exists(), "a killed host leaves its socket");
+    assert_eq!(bench.json(&["flow", "list"])["flows"][0]["id"], "greet");
+    let host = Host::start(&bench);
+    assert_eq!(bench.json(&["flow", "list"])["flows"][0]["id"], "greet");
+    assert_eq!(host.end().0, 0);
+}
+
+const GREET: &str = "\
+version: 1
+id: greet
+name: Greet
+trigger: { manual: {} }
+steps:
+  - id: hello
+    transform: \"Hello {{ trigger.name }}\"
+output: \"{{ steps.hello }}\"
+";
