@@ -5,6 +5,7 @@
 //! with what it judges. End-to-end tests use the same parts.
 
 pub mod api;
+pub mod bench;
 pub mod demo;
 pub mod github;
 pub mod host;

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use xtask::receiver::Receiver;
 use xtask::report::Claims;
 use xtask::suite::Suite;
-use xtask::{demo, kills, plugins, remote, workspace};
+use xtask::{bench, demo, kills, plugins, remote, workspace};
 
 /// Builds, demonstrates and tests the project.
 #[derive(Parser)]
@@ -32,8 +32,18 @@ enum Task {
     },
     /// Runs every test and proof.
     Test,
+    /// Checks format, lints and documentation.
+    Lint,
     /// Runs what CI runs: format, clippy, documentation, then every test and proof.
     Ci,
+    /// Measures the host against plain references, with the release profile.
+    ///
+    /// Prints a table and writes target/bench/PART.json. A target that is not met is
+    /// said, not a failure: machines are shared and noisy.
+    Bench {
+        /// calls, load, decide, webhook, start; all of them when none is named.
+        parts: Vec<String>,
+    },
     /// Builds the connectors and the test guests to components.
     Plugins,
     /// Kills a host under load, again and again, and judges what became of the load.
@@ -70,6 +80,8 @@ fn perform(task: Task) -> Result<bool> {
         Task::Demo { check, .. } => demo::demo(check),
         Task::Test => Ok(suite(Suite::test)),
         Task::Ci => Ok(suite(Suite::ci)),
+        Task::Lint => Ok(suite(Suite::lint)),
+        Task::Bench { parts } => bench::bench(&parts).map(|()| true),
         Task::Plugins => plugins::build().and_then(|()| plugins::build_guests()).map(|()| true),
         Task::Kills { count } => kill(count),
         Task::Receiver { listen, log } => {

@@ -31,12 +31,17 @@ pub struct Suite {
 impl Suite {
     /// Everything that CI runs.
     pub fn ci(&mut self) {
+        self.lint();
+        self.test();
+    }
+
+    /// What needs no running program: format, lints, documentation.
+    pub fn lint(&mut self) {
         self.part("format", || run(&mut cargo(["fmt", "--all", "--check"])));
         self.part("clippy", || run(cargo(["clippy", "--workspace", "--all-targets"]).args(["--", "-D", "warnings"])));
         self.part("documentation", || {
             run(cargo(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
         });
-        self.test();
     }
 
     /// Everything that proves that the project works.

@@ -28,6 +28,7 @@ pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
         authority: authority(&plugin, &manifest)?,
         egress: Arc::new(Egress::new(EgressOptions::default())?),
         raw: RawLoop::new(&sandbox, &plugin).map_err(|error| anyhow!(error))?,
+        operation: operation(&manifest)?,
         input: format!("{{\"text\":\"{}\"}}", "x".repeat(1013)),
         digest: plugin.digest(),
         sandbox,
@@ -60,12 +61,12 @@ struct Calls {
     authority: Authority,
     egress: Arc<Egress>,
     raw: RawLoop,
+    operation: OperationId,
     input: String,
 }
 
 impl Calls {
     fn ours(&self, runtime: &Runtime) -> Result<f64> {
-        let operation: OperationId = "echo".parse()?;
         per_call(runtime, async || {
             let limits = self.authority.limits();
             let session = self.egress.session(SessionSpec {
@@ -77,7 +78,7 @@ impl Calls {
                 deadline: tokio::time::Instant::now() + Duration::from_millis(limits.wall_ms),
             });
             let call = Call {
-                work: Work::Invoke { operation: operation.clone(), input: self.input.clone() },
+                work: Work::Invoke { operation: self.operation.clone(), input: self.input.clone() },
                 context: context(),
                 limits,
                 session,
@@ -92,7 +93,7 @@ impl Calls {
 
     fn reference(&self, runtime: &Runtime) -> Result<f64> {
         per_call(runtime, async || {
-            let output = self.raw.invoke("echo", &self.input.clone()).await.map_err(|error| anyhow!(error))?;
+            let output = self.raw.invoke(self.operation.as_str(), &self.input).await.map_err(|error| anyhow!(error))?;
             if output == self.input { Ok(()) } else { Err(anyhow!("echo answered {output:?}")) }
         })
     }
@@ -122,6 +123,10 @@ fn context() -> CallContext {
     }
 }
 
+fn operation(manifest: &Manifest) -> Result<OperationId> {
+    manifest.actions.first().map(|action| action.id.clone()).context("the guest has an action")
+}
+
 fn authority(plugin: &Plugin, manifest: &Manifest) -> Result<Authority> {
     let grant = format!("version = 1\nplugin = \"{}\"\n[operations.\"*\"]\n", manifest.id);
     let grant = Grant::parse(&grant, "grant.toml").map_err(|problems| anyhow!("{problems:?}"))?;
@@ -135,8 +140,7 @@ fn authority(plugin: &Plugin, manifest: &Manifest) -> Result<Authority> {
         approved_at_ms: 0,
         note: None,
     };
-    let action =
-        manifest.actions.iter().find(|action| action.id.as_str() == "echo").context("the guest has an action echo")?;
+    let action = manifest.actions.first().context("the guest has an action")?;
     let digest = plugin.digest();
     let authority = Authority::try_new(
         &Arc::new(ceiling),

@@ -17,7 +17,7 @@ use vault::Vault;
 /// Allows loopback, for the receiver that stands in for a service.
 pub(crate) const CEILING: &str = r#"
 version = 1
-allowed = ["* http://127.0.0.1:*"]
+allowed = ["* https://*:*", "* http://127.0.0.1:*"]
 addresses = ["127.0.0.1:*"]
 "#;
 

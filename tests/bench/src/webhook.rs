@@ -133,6 +133,8 @@ async fn serve(folder: &Path, target: &Path) -> Result<Places> {
     host::publish(&engine, POST).await?;
     let host = listen(api::hooks_router(engine, host::environment())).await?;
 
+    // Only the first call in a process can install it, which this is.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let plain = Plain {
         store: Arc::new(JournalStore::open(&folder.join("plain"), store::Options::default())?),
         client: reqwest::Client::builder().no_proxy().build()?,
@@ -182,7 +184,11 @@ async fn plain_post(State(plain): State<Plain>, body: Bytes) -> Result<Json<Valu
     let id = event["id"].as_str().unwrap_or_default();
     let mapped = json!({ "title": event["issue"]["title"], "n": event["n"] });
     plain.keep("event", id, &body).await?;
-    let request = plain.client.post(format!("http://{}/take", plain.receiver)).header("content-type", "application/json").body(mapped.to_string());
+    let request = plain
+        .client
+        .post(format!("http://{}/take", plain.receiver))
+        .header("content-type", "application/json")
+        .body(mapped.to_string());
     let answer = request.send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     let status = answer.status().as_u16();
     let answer = answer.bytes().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
