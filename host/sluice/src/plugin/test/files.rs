@@ -23,14 +23,14 @@ pub(super) fn set_up(
     if action.files == FileAccess::None {
         return Ok(Vec::new());
     }
-    let (mut named, mut there) = (BTreeSet::new(), BTreeSet::new());
-    sample.files.keys().chain(sample.files_after.keys()).for_each(|path| there.extend(folder_of(path)));
-    named_in(input, &mut named, &mut there);
-    for name in &there {
-        fs::create_dir_all(root.join(name.as_str())).map_err(anyhow::Error::new)?;
+    let mut names = BTreeSet::new();
+    sample.files.keys().chain(sample.files_after.keys()).for_each(|path| names.extend(folder_of(path)));
+    named_in(input, &mut names);
+    let folders: Vec<(FolderName, PathBuf)> =
+        names.into_iter().map(|name| (name.clone(), root.join(name.as_str()))).collect();
+    for (_, folder) in &folders {
+        fs::create_dir_all(folder).map_err(anyhow::Error::new)?;
     }
-    named.append(&mut there);
-    let folders = named.into_iter().map(|name| (name.clone(), root.join(name.as_str()))).collect();
     for (path, content) in &sample.files {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap_or(root)).map_err(anyhow::Error::new)?;
@@ -48,14 +48,12 @@ fn folder_of(path: &str) -> Option<FolderName> {
 }
 
 /// Paths in the input open their folders too: an empty folder is there, and a
-/// missing file in it is a failure of the connector's, not the policy's. A folder
-/// that is named alone and holds nothing is not there at all.
-fn named_in(value: &Value, named: &mut BTreeSet<FolderName>, there: &mut BTreeSet<FolderName>) {
+/// missing file in it is a failure of the connector's, not the policy's.
+fn named_in(value: &Value, names: &mut BTreeSet<FolderName>) {
     match value {
-        Value::String(text) if text.contains('/') => there.extend(folder_of(text)),
-        Value::String(text) => named.extend(folder_of(text)),
-        Value::Array(items) => items.iter().for_each(|item| named_in(item, named, there)),
-        Value::Object(fields) => fields.values().for_each(|field| named_in(field, named, there)),
+        Value::String(text) => names.extend(folder_of(text)),
+        Value::Array(items) => items.iter().for_each(|item| named_in(item, names)),
+        Value::Object(fields) => fields.values().for_each(|field| named_in(field, names)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
