@@ -25,6 +25,7 @@ pub(crate) async fn add(
         id: new.id,
         environment: new.environment,
         plugin: new.plugin,
+        team: new.team,
         label: new.label,
         base_url: new.base_url,
         credential: credential(new.auth),

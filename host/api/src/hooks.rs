@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use engine::{Accepted, Engine, Incoming, RunResult, RunStatus};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use model::{Environment, FlowId, Problem, RunId};
+use model::{Environment, FlowId, RunId};
 
 use crate::body::read;
 use crate::error::ApiError;
@@ -75,7 +75,7 @@ async fn accept(
     let query = request.uri().query().unwrap_or_default().to_owned();
     let body = read(request, "the delivery", DELIVERY_BYTES_MAX).await?;
     let accepted = engine.accept(environment, flow, Incoming { headers, query, body }).await?;
-    Ok(answer(engine, accepted))
+    Ok(answer(accepted))
 }
 
 /// Names in lower case, as `http` keeps them; a value that is no text is left out,
@@ -87,11 +87,11 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().filter_map(text).collect()
 }
 
-fn answer(engine: &Engine, accepted: Accepted) -> Response {
+fn answer(accepted: Accepted) -> Response {
     match accepted {
         Accepted::Queued { run } => queued(run),
         Accepted::Duplicate { run } => Json(RunAnswer { run, duplicate: true }).into_response(),
-        Accepted::Completed(result) => completed(engine, result),
+        Accepted::Completed(result) => completed(result),
     }
 }
 
@@ -99,20 +99,13 @@ fn queued(run: RunId) -> Response {
     (StatusCode::ACCEPTED, Json(RunAnswer { run, duplicate: false })).into_response()
 }
 
-fn completed(engine: &Engine, result: RunResult) -> Response {
+fn completed(result: RunResult) -> Response {
     match result.status {
         RunStatus::Succeeded => ([(RUN_HEADER, result.run.as_str())], Json(&*result.output)).into_response(),
         RunStatus::Failed => {
-            let problems = vec![result.problem.unwrap_or_else(|| why(engine, &result.run))];
+            let problems = result.problem.into_iter().collect();
             (StatusCode::BAD_GATEWAY, Json(RunRefused { run: result.run, problems })).into_response()
         }
         RunStatus::Ignored | RunStatus::Received | RunStatus::Running => queued(result.run),
     }
-}
-
-/// A run that a flow stopped on purpose carries no problem of its own; its dead
-/// letter says why.
-fn why(engine: &Engine, run: &RunId) -> Problem {
-    let letter = engine.show_run(run).ok().and_then(|view| view.dead_letter);
-    letter.map_or_else(|| Problem::new("run-failed", "the flow's run failed"), |letter| letter.problem)
 }

@@ -3,7 +3,7 @@
 //! Requests are strict: an unknown field is refused. Both sides of the Unix socket
 //! use these types, so that the command line cannot drift from the API.
 
-use model::{ConnectionId, Environment, OperationId, PluginId, Problem, RunId, Scope};
+use model::{ConnectionId, Environment, OperationId, PluginId, Problem, RunId, Scope, Team};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -83,6 +83,9 @@ pub struct NewConnection {
     pub environment: Environment,
     /// The connector, or `webhook`.
     pub plugin: PluginId,
+    /// The team that owns it; a grant may name the teams that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Team>,
     /// As people know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,

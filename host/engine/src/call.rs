@@ -95,7 +95,7 @@ impl Engine {
         connection: Option<&model::ConnectionId>,
         input: Value,
     ) -> Result<CallView, EngineError> {
-        let installed = self.installed(plugin)?;
+        let installed = self.installed_for(plugin, environment)?;
         let connection = connection.map(|id| self.live_connection(environment, id)).transpose()?;
         let target = CallTarget::Action { operation: operation.clone(), input: Arc::new(input) };
         self.call_once(target, &installed, environment, connection.as_deref()).await

@@ -221,7 +221,7 @@ impl Catalogue {
             (live.generation, in_force.map(|(_, approval)| approval.clone()))
         });
         let Some(subject) = subject(installed.manifest(), operation) else {
-            return Err(unknown_operation(installed.manifest(), operation));
+            return Err(Failure::Unavailable { problem: unknown_operation(installed.manifest(), operation) });
         };
         let authority = Authority::try_new(
             &self.ceiling,
@@ -248,16 +248,15 @@ pub(crate) fn subject<'a>(manifest: &'a Manifest, operation: Option<&OperationId
     }
 }
 
-fn unknown_operation(manifest: &Manifest, operation: Option<&OperationId>) -> Failure {
+pub(crate) fn unknown_operation(manifest: &Manifest, operation: Option<&OperationId>) -> Problem {
     let name = operation.map_or("check", OperationId::as_str);
     let problem =
         Problem::new("unknown-operation", format!("{} {} has no operation {name}", manifest.id, manifest.version));
     let known = manifest.actions.iter().map(|action| action.id.as_str());
-    let problem = match model::nearest(name, known.chain(manifest.triggers.iter().map(|trigger| trigger.id.as_str()))) {
+    match model::nearest(name, known.chain(manifest.triggers.iter().map(|trigger| trigger.id.as_str()))) {
         Some(near) => problem.fix(format!("did you mean {near}?")),
         None => problem.fix(format!("list its operations: sluice plugin show {}", manifest.id)),
-    };
-    Failure::Unavailable { problem }
+    }
 }
 
 /// What `flow` asks about connectors and connections of one environment.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use model::{ConnectionId, Credential, Environment, Manifest, PluginId, Problem, Scope, parse_base_url};
+use model::{ConnectionId, Credential, Environment, Manifest, PluginId, Problem, Scope, Team, parse_base_url};
 use policy::ConnectionFacts;
 use secrecy::{ExposeSecret as _, SecretString};
 use store::Batch;
@@ -27,6 +27,8 @@ pub struct NewConnection {
     pub environment: Environment,
     /// The connector; `webhook` for built-in webhook triggers.
     pub plugin: PluginId,
+    /// The team that owns it.
+    pub team: Option<Team>,
     /// As people know it; the id when none is given.
     pub label: Option<String>,
     /// Where the service lives.
@@ -59,6 +61,7 @@ impl Engine {
             id: new.id,
             environment: new.environment,
             plugin: new.plugin,
+            team: new.team,
             base_url,
             auth: new.credential.scheme().to_owned(),
             scopes: new.scopes,
@@ -273,7 +276,7 @@ fn facts(new: &NewConnection, base_url: Option<&str>) -> Result<ConnectionFacts,
         label: new.label.clone().unwrap_or_else(|| new.id.to_string()),
         plugin: new.plugin.clone(),
         environment: new.environment.clone(),
-        team: None,
+        team: new.team.clone(),
         base_url: parse(base_url)?,
         scopes: new.scopes.clone(),
     })
@@ -290,7 +293,7 @@ pub(crate) fn live(record: ConnectionRecord, secrets: Secrets) -> Result<LiveCon
         label: record.label.clone(),
         plugin: record.plugin.clone(),
         environment: record.environment.clone(),
-        team: None,
+        team: record.team.clone(),
         base_url: parse(record.base_url.as_deref())?,
         scopes: record.scopes.clone(),
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{ConnectionId, Environment, OperationId, Problem, Target};
 use policy::Explanation;
 
-use crate::catalogue::subject;
+use crate::catalogue::{subject, unknown_operation};
 use crate::engine::Engine;
 use crate::error::EngineError;
 
@@ -14,8 +14,8 @@ use crate::error::EngineError;
 pub struct Question<'a> {
     /// The plugin: id, digest or the start of one.
     pub plugin: &'a str,
-    /// The operation, or `check`.
-    pub operation: &'a str,
+    /// An action, a trigger, or `check`.
+    pub operation: &'a OperationId,
     /// Where.
     pub environment: &'a Environment,
     /// As which account.
@@ -32,26 +32,15 @@ impl Engine {
     /// # Errors
     /// When plugin, operation or connection do not exist, or the URL is none.
     pub fn explain(&self, question: &Question<'_>) -> Result<Explanation, EngineError> {
-        let installed = self.installed(question.plugin)?;
+        let installed = self.installed_for(question.plugin, question.environment)?;
+        let manifest = installed.manifest();
         let connection = question.connection.map(|id| self.live_connection(question.environment, id)).transpose()?;
         let target = Target::parse(question.method, question.url)
-            .map_err(|error| EngineError::invalid(Problem::new("target", error.to_string())))?;
-        let operation = match question.operation {
-            "check" => None,
-            name => Some(
-                name.parse::<OperationId>()
-                    .map_err(|error| EngineError::invalid(Problem::new("operation", error.to_string())))?,
-            ),
-        };
-        let subject = subject(installed.manifest(), operation.as_ref()).ok_or_else(|| {
-            EngineError::NotFound(
-                Problem::new(
-                    "unknown-operation",
-                    format!("{} has no operation {}", installed.manifest().id, question.operation),
-                )
-                .fix(format!("list its operations: sluice plugin show {}", question.plugin)),
-            )
-        })?;
+            .map_err(|error| EngineError::invalid(Problem::new("url", error.to_string())))?;
+        let check = || subject(manifest, None).filter(|_| question.operation.as_str() == "check");
+        let subject = subject(manifest, Some(question.operation))
+            .or_else(check)
+            .ok_or_else(|| EngineError::NotFound(unknown_operation(manifest, Some(question.operation))))?;
         let record = self.0.catalogue.approval(question.environment, &installed.record.digest);
         let approval = record.filter(|record| record.revoked.is_none()).map(|record| Arc::new(record.approval));
         Ok(policy::explain(
@@ -59,7 +48,7 @@ impl Engine {
             approval.as_ref(),
             &installed.record.digest,
             question.environment,
-            installed.manifest(),
+            manifest,
             subject,
             connection.as_ref().map(|connection| &connection.facts),
             &target,

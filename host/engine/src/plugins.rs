@@ -80,6 +80,13 @@ impl Engine {
         self.installed(name).map(|installed| self.plugin_view(&installed))
     }
 
+    /// The plugin of this name in an environment: an id means the component approved
+    /// last there, as it does in flows; if none is approved, the one installed last.
+    pub(crate) fn installed_for(&self, name: &str, environment: &Environment) -> Result<Arc<Installed>, EngineError> {
+        let approved = name.parse().ok().and_then(|id: PluginId| self.approved(environment, &id));
+        approved.map_or_else(|| self.installed(name), Ok)
+    }
+
     pub(crate) fn installed(&self, name: &str) -> Result<Arc<Installed>, EngineError> {
         let all = self.0.catalogue.plugins();
         let digits = name.strip_prefix("sha256:").unwrap_or(name);

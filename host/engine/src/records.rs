@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AccessRecord, ConnectionId, Digest, Environment, Failure, FlowId, Manifest, PluginId, Problem, RunId, Scope, StepId,
+    AccessRecord, ConnectionId, Digest, Environment, Failure, FlowId, Manifest, PluginId, Problem, RunId, Scope,
+    StepId, Team,
 };
 use sandbox::LogLine;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,9 @@ pub struct ConnectionRecord {
     pub environment: Environment,
     /// The connector it belongs to; `webhook` for built-in webhook triggers.
     pub plugin: PluginId,
+    /// The team that owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Team>,
     /// As people know it.
     pub label: String,
     /// Where the service lives, if the connector lets a connection say so.

@@ -113,16 +113,9 @@ impl Run {
 
     /// Writes the end, with a dead letter when the run gave up.
     pub(crate) fn put_ending(&mut self, batch: &mut Batch, at_ms: u64, ending: &Ending) -> Result<(), TableError> {
-        match (ending.outcome, &ending.failure) {
-            (Outcome::Succeeded, _) => self.put_ended(batch, at_ms, RunStatus::Succeeded),
-            (Outcome::Failed | Outcome::Cancelled, Some(failure)) => {
-                self.put_dead(batch, at_ms, ending.step.clone(), failure.clone())
-            }
-            (Outcome::Failed | Outcome::Cancelled, None) => {
-                let message = ending.reason.clone().unwrap_or_else(|| "the flow stopped as failed".to_owned());
-                let failure = Failure::Other { code: "stopped".to_owned(), details: message.into() };
-                self.put_dead(batch, at_ms, ending.step.clone(), failure)
-            }
+        match why(ending) {
+            None => self.put_ended(batch, at_ms, RunStatus::Succeeded),
+            Some(failure) => self.put_dead(batch, at_ms, ending.step.clone(), failure),
         }
     }
 
@@ -160,6 +153,17 @@ impl Run {
     fn flow_parts(&self) -> [&[u8]; 3] {
         let record = &self.record;
         [record.environment.as_str().as_bytes(), record.flow.as_str().as_bytes(), record.id.as_str().as_bytes()]
+    }
+}
+
+/// Why a run gave up; None when it succeeded. A flow that stops as failed, or a
+/// person, gives a reason instead of a failure.
+pub(crate) fn why(ending: &Ending) -> Option<Failure> {
+    match ending.outcome {
+        Outcome::Succeeded => None,
+        Outcome::Failed | Outcome::Cancelled => Some(ending.failure.clone().unwrap_or_else(|| Failure::Stopped {
+            reason: ending.reason.clone().unwrap_or_else(|| "the flow stopped as failed".to_owned()),
+        })),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::queue::Job;
 use crate::records::{BODIES, CallRecord, DELIVERIES, LINES, Line, OPEN, Origin, RUNS, RunStatus};
-use crate::run::{RawDelivery, Run};
+use crate::run::{RawDelivery, Run, why};
 
 /// How often the connector is asked to read a delivery before it is a dead letter.
 const RECEIVE_ATTEMPTS_MAX: u32 = 5;
@@ -431,7 +431,7 @@ fn at(origin: &Origin, index: u32) -> Origin {
 }
 
 fn result(run: &Run, ending: Option<flow::Ending>) -> RunResult {
-    let (output, failure) = ending.map_or_else(Default::default, |ending| (ending.output, ending.failure));
+    let (output, failure) = ending.map_or_else(Default::default, |ending| (ending.output.clone(), why(&ending)));
     RunResult {
         run: run.id().clone(),
         status: run.record.status,

@@ -65,6 +65,7 @@ impl Host {
             id: "hook".parse().expect("a name"),
             environment: test(),
             plugin: "webhook".parse().expect("a name"),
+            team: None,
             label: None,
             base_url: None,
             credential: Credential::None,

@@ -113,6 +113,11 @@ pub enum Failure {
         /// Why not.
         message: String,
     },
+    /// The flow itself, or a person, ended the run as failed.
+    Stopped {
+        /// In their words.
+        reason: String,
+    },
     /// The host stopped while an effect without idempotency was under way.
     MayHaveHappened {
         /// What to look for at the remote.
@@ -156,6 +161,7 @@ impl Failure {
             | Self::LimitExceeded { .. }
             | Self::InvalidOutput { .. }
             | Self::Expression { .. }
+            | Self::Stopped { .. }
             | Self::MayHaveHappened { .. }
             | Self::Unavailable { .. } => Remedy::GiveUp,
         }
@@ -183,9 +189,9 @@ impl Failure {
                     None => "the remote asked to slow down".to_owned(),
                 },
             ),
-            Self::Transient { message } => {
-                Problem::new("transient", message).cause("a passing fault at the remote or on the way to it")
-            }
+            Self::Transient { message } => Problem::new("transient", message)
+                .cause("a passing fault at the remote or on the way to it")
+                .fix("look whether the remote service is up and can be reached from this machine; then replay the run"),
             Self::InvalidInput { fields } => {
                 Problem::new("invalid-input", join(fields)).fix("correct the step's input in the flow")
             }
@@ -210,6 +216,7 @@ impl Failure {
                     .cause("a fault in the connector, or a change at the remote service")
             }
             Self::Expression { field, message } => Problem::new("expression", message).field(field.clone()),
+            Self::Stopped { reason } => Problem::new("stopped", reason).cause("a step of the flow ends it this way"),
             Self::MayHaveHappened { message } => Problem::new("may-have-happened", message)
                 .cause("the host stopped after it had begun an effect that must not be repeated")
                 .fix("look at the remote service whether it took effect; then replay the run or discard it"),

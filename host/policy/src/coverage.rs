@@ -20,7 +20,10 @@ pub fn uncovered(manifest: &Manifest, grant: &Grant) -> Vec<Problem> {
         return vec![Problem::new("other-plugin", what)];
     }
     let mut problems = Vec::new();
-    for subject in subjects(manifest) {
+    let (named, left_out): (Vec<_>, Vec<_>) =
+        subjects(manifest).into_iter().partition(|subject| grant.said_of(subject.name()).next().is_some());
+    problems.extend(of_left_out(&left_out));
+    for subject in named {
         problems.extend(of_operation(manifest, grant, subject));
     }
     problems.extend(unknown_operations(manifest, grant));
@@ -34,13 +37,18 @@ fn subjects(manifest: &Manifest) -> Vec<Subject<'_>> {
     actions.chain(manifest.triggers.iter().map(Subject::Trigger)).chain(check).collect()
 }
 
+/// What an administrator leaves out on purpose deserves one line, not many.
+fn of_left_out(subjects: &[Subject<'_>]) -> Option<Problem> {
+    let names: Vec<&str> = subjects.iter().map(Subject::name).collect();
+    let tables: Vec<String> = names.iter().map(|name| format!("[operations.{}]", key(name))).collect();
+    let what = format!("not named, so denied: {}", names.join(", "));
+    let fix = format!("to allow them, add to the grant: {}", tables.join(" "));
+    (!names.is_empty()).then(|| Problem::new("operation-not-granted", what).fix(fix))
+}
+
 fn of_operation(manifest: &Manifest, grant: &Grant, subject: Subject<'_>) -> Vec<Problem> {
     let name = subject.name();
     let table = format!("[operations.{}]", key(name));
-    if grant.said_of(name).next().is_none() {
-        let what = format!("{}/{name} is not named: it will be denied", manifest.id);
-        return vec![Problem::new("operation-not-granted", what).fix(format!("add to the grant: {table}"))];
-    }
     let rules: Vec<&GrantRule> = grant.said_of(name).flat_map(|(_, said)| &said.destinations).collect();
     let mut problems = Vec::new();
     for reach in subject.reaches().iter().filter(|reach| !is_covered(reach, manifest, &rules)) {
@@ -79,12 +87,24 @@ fn is_covered(reach: &Reach, manifest: &Manifest, rules: &[&GrantRule]) -> bool 
     match reach {
         Reach::Fixed(destination) if destination.host == model::HostPattern::Any => some_place,
         Reach::Fixed(destination) => by_rule(destination),
-        Reach::BaseUrl { .. } => match reach.resolve(base.as_ref()) {
-            Some(destination) => by_rule(&destination),
-            None => some_place,
-        },
+        Reach::BaseUrl { .. } => {
+            let by_default = reach.resolve(base.as_ref()).is_some_and(|destination| by_rule(&destination));
+            by_default || rules.iter().any(|rule| is_below_some_base(reach, rule))
+        }
         Reach::Any { .. } => some_place,
     }
+}
+
+/// Whether a connection with some base URL could reach all of this under the rule
+/// alone: every literal beginning of the rule's path is tried as the base's path.
+fn is_below_some_base(reach: &Reach, rule: &GrantRule) -> bool {
+    let rule = rule.destination();
+    let path = rule.path.to_string();
+    let literal = path.split("/*").next().unwrap_or_default();
+    let ends = literal.match_indices('/').map(|(at, _)| at).chain([literal.len()]);
+    let origin = format!("{}://{}:{}", rule.scheme.as_str(), rule.host, rule.port);
+    ends.map(|end| parse_base_url(&format!("{origin}{}", &literal[..end])))
+        .any(|base| base.is_ok_and(|base| reach.resolve(Some(&base)).is_some_and(|wanted| rule.covers(&wanted))))
 }
 
 fn unknown_operations(manifest: &Manifest, grant: &Grant) -> Vec<Problem> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use api::wire::{NewAuth, NewConnection, Secret};
 use clap::{Args, Subcommand, ValueEnum};
 use engine::ConnectionRecord;
-use model::{ConnectionId, PluginId, Problem, Scope};
+use model::{ConnectionId, PluginId, Problem, Scope, Team};
 use serde::Deserialize;
 
 use crate::cli::Global;
@@ -48,6 +48,9 @@ pub(crate) struct Add {
     /// Its name, as flows write it
     #[arg(long, value_name = "ID")]
     id: ConnectionId,
+    /// The team that owns it; grants may be for some teams only
+    #[arg(long, value_name = "TEAM")]
+    team: Option<Team>,
     /// Its name for people
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
@@ -138,6 +141,7 @@ fn new(global: &Global, add: &Add) -> Result<NewConnection, Stop> {
         id: add.id.clone(),
         environment: global.environment.clone(),
         plugin: add.plugin.clone(),
+        team: add.team.clone(),
         label: add.label.clone(),
         base_url: add.base_url.clone(),
         auth: auth(add)?,

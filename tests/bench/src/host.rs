@@ -55,6 +55,7 @@ pub(crate) async fn connect(engine: &Engine, plugin: &str, id: &str, base_url: O
         id: id.parse()?,
         environment: environment(),
         plugin: plugin.parse()?,
+        team: None,
         label: None,
         base_url,
         credential: Credential::None,

@@ -92,7 +92,7 @@ pub(crate) fn write(target: &Path, part: &str, rows: &[Row]) -> Result<()> {
 
 /// Prints a table.
 pub(crate) fn print(rows: &[Row]) {
-    println!("{:<10} {:>12} {:>12} {:<8} {:>6}  {:<28} {}", "row", "ours", "reference", "unit", "ratio", "target", "");
+    println!("{:<10} {:>12} {:>12} {:<8} {:>6}  target", "row", "ours", "reference", "unit", "ratio");
     for row in rows {
         let reference = row.reference.map_or_else(|| "-".to_owned(), figure);
         let ratio = row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));

@@ -239,14 +239,14 @@ fn folders_need_manifest_grant_and_ceiling() {
     let grant = "version = 1\nplugin = \"files\"\n[operations.\"*\"]\n[folders.in]\npath = \"/srv/in\"\naccess = \"read\"\n\
          [folders.out]\npath = \"/srv/out\"\naccess = \"write\"\n[folders.etc]\npath = \"/etc\"\naccess = \"write\"";
     for (operation, folder, write, wanted) in [
-        ("read", "in", false, Ok("grant files: folder in, read")),
-        ("read", "out", false, Ok("grant files: folder out, write")),
-        ("read", "out", true, Err("manifest-missing-files")),
-        ("write", "out", true, Ok("grant files: folder out, write")),
-        ("write", "in", true, Err("grant-missing-folder")),
-        ("write", "tmp", true, Err("grant-missing-folder")),
-        ("write", "../in", true, Err("grant-missing-folder")),
-        ("write", "etc", true, Err("ceiling-missing-folder")),
+        ("read-text", "in", false, Ok("grant files: folder in, read")),
+        ("read-text", "out", false, Ok("grant files: folder out, write")),
+        ("read-text", "out", true, Err("manifest-missing-files")),
+        ("write-text", "out", true, Ok("grant files: folder out, write")),
+        ("write-text", "in", true, Err("grant-missing-folder")),
+        ("write-text", "tmp", true, Err("grant-missing-folder")),
+        ("write-text", "../in", true, Err("grant-missing-folder")),
+        ("write-text", "etc", true, Err("ceiling-missing-folder")),
     ] {
         let authority = Case::new(OPEN, grant, files(), operation).authority().unwrap();
         let answer = authority.decide_file(folder, write);

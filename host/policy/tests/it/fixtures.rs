@@ -95,8 +95,10 @@ pub(crate) fn http() -> Manifest {
 }
 
 pub(crate) fn files() -> Manifest {
-    let actions = [("list", "read"), ("read", "read"), ("write", "write"), ("append", "write")];
-    let actions = actions.map(|(id, access)| action(id, &[], &[], "none", access));
+    let reads = ["list", "read-text", "read-csv", "read-json-lines"].map(|id| (id, "read"));
+    let writes = ["write-text", "append-text", "append-csv", "append-json-lines"].map(|id| (id, "write"));
+    let actions: Vec<_> =
+        reads.into_iter().chain(writes).map(|(id, access)| action(id, &[], &[], "none", access)).collect();
     manifest("files", &Value::Null, &actions, &[])
 }
 

@@ -114,7 +114,9 @@ fn tell_call(lines: &mut Vec<String>, call: &CallRecord, paint: Paint) {
 /// One outbound request or file access, with the decision on it.
 pub(crate) fn access_lines(access: &AccessRecord, paint: Paint) -> Vec<String> {
     let mark = if access.allowed { paint.good("allowed") } else { paint.bad("DENIED ") };
-    let mut lines = vec![format!("{mark} {} {}{}", access.method, access.target, access.path)];
+    // A URL's path brings its slash along; a file's path in its folder does not.
+    let slash = if access.path.is_empty() || access.path.starts_with('/') { "" } else { "/" };
+    let mut lines = vec![format!("{mark} {} {}{slash}{}", access.method, access.target, access.path)];
     lines.push(format!("        {} {}", paint.dim("rule"), hang(&access.rule, 13)));
     if access.allowed {
         lines.push(format!("        {} {}", paint.dim("sent"), sent(access)));
