@@ -1,19 +1,21 @@
 //! One call from start to end: a fresh store and instance, limits, the guest's
 //! function, the report. Nothing of it outlives the call.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use egress::Session;
 use model::{Failure, Limits};
 use tokio::sync::SemaphorePermit;
+use tokio::task::unconstrained;
 use wasmtime::Store;
 
 use crate::bindings::receives::exports::sluicegate::connector::webhooks;
 use crate::bindings::shared;
 use crate::call::{Answer, Call, Delivery, Report, Work};
-use crate::log::LogLine;
 use crate::meter::Meter;
 use crate::outcome::{Ended, check_account, check_events, check_output, host_call_bytes, wall};
 use crate::plugin::{Loaded, Plugin};
@@ -79,10 +81,10 @@ impl Inner {
         future: impl Future<Output = Returned<T>>,
     ) -> Ended<T> {
         let _ticking = self.ticker.enter();
-        match tokio::time::timeout_at(deadline.into(), meter.run(future)).await {
-            Ok(Ok(returned)) => Ended::Returned(returned),
-            Ok(Err(error)) => Ended::Trapped(error),
-            Err(_) => Ended::TimedOut,
+        match until(deadline, meter.run(future)).await {
+            Some(Ok(returned)) => Ended::Returned(returned),
+            Some(Err(error)) => Ended::Trapped(error),
+            None => Ended::TimedOut,
         }
     }
 
@@ -103,6 +105,22 @@ impl Inner {
             }
         }
     }
+}
+
+/// The future's output, unless the deadline comes first. Most calls never wait, and
+/// those that do not make no timer.
+async fn until<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut timer = None;
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        // A guest that uses up its task's turn must not hold the timer up.
+        let sleep = || Box::pin(unconstrained(tokio::time::sleep_until(deadline.into())));
+        timer.get_or_insert_with(sleep).as_mut().poll(context).map(|()| None)
+    })
+    .await
 }
 
 async fn invoke(plugin: &Loaded, store: &mut Store<State>, operation: &str, input: &String) -> Returned<String> {
@@ -139,25 +157,16 @@ fn missing(interface: &str) -> wasmtime::Error {
 }
 
 fn report(state: State, outcome: Result<Answer, Failure>, began: Instant) -> Report {
-    let mut log = state.log.with(crate::log::CallLog::finish);
-    for line in &mut log {
-        scrub_line(line, &state);
-    }
+    let passed = began.elapsed();
+    let log = state.log.finish(passed, |text| state.line(text));
     let session = state.session.as_ref();
     Report {
         outcome,
         accesses: session.map(Session::records).unwrap_or_default(),
         log,
         sent: state.folders.touched || session.is_some_and(Session::sent),
-        duration_us: micros(began),
+        duration_us: micros(passed),
         memory_bytes: state.limiter.peak(),
-    }
-}
-
-fn scrub_line(line: &mut LogLine, state: &State) {
-    line.message = state.scrub(&line.message);
-    for (_, value) in &mut line.fields {
-        *value = state.scrub(value);
     }
 }
 
@@ -168,11 +177,11 @@ fn busy(call: &Call, began: Instant) -> Report {
         accesses: call.session.records(),
         log: Vec::new(),
         sent: false,
-        duration_us: micros(began),
+        duration_us: micros(began.elapsed()),
         memory_bytes: 0,
     }
 }
 
-fn micros(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)
+fn micros(passed: Duration) -> u64 {
+    u64::try_from(passed.as_micros()).unwrap_or(u64::MAX)
 }

@@ -29,6 +29,7 @@ mod options;
 mod outcome;
 mod plugin;
 mod sandbox;
+mod shown;
 mod state;
 mod ticker;
 mod wasi;

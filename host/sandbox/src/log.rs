@@ -1,7 +1,7 @@
 //! What one call wrote: log lines, standard output and error, up to the granted bytes.
 //!
-//! A flood is cut with one line that says so; it is never an error. Control
-//! characters are made visible, so that a guest cannot forge lines or drive a terminal.
+//! A flood is cut with one line that says so; it is never an error. Text is kept as it
+//! came: whoever finishes the log makes it fit to be seen.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ pub struct LogLine {
     pub level: LogLevel,
     /// The text; control characters are shown escaped.
     pub message: String,
-    /// Named values beside it.
+    /// Named values beside it, shown in the same way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<(String, String)>,
 }
@@ -75,8 +75,8 @@ impl CallLog {
             return self.cut_off(offset_ms);
         }
         self.left -= cost;
-        let fields = fields.iter().map(|(name, value)| (clean(name), clean(value))).collect();
-        self.lines.push(LogLine { offset_ms, level, message: clean(message), fields });
+        let fields = fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        self.lines.push(LogLine { offset_ms, level, message: message.to_owned(), fields });
     }
 
     /// Adds standard output; a line is kept when it ends.
@@ -97,19 +97,24 @@ impl CallLog {
         }
     }
 
-    /// The last words on standard error.
+    /// The last words on standard error, as they came.
     pub(crate) fn tail(&self) -> String {
-        clean_lines(String::from_utf8_lossy(&self.tail).trim())
+        String::from_utf8_lossy(&self.tail).trim().to_owned()
     }
 
-    /// Everything, unfinished lines too.
-    pub(crate) fn finish(&mut self, offset_ms: u64) -> Vec<LogLine> {
+    /// Everything, unfinished lines too; each text as `show` tells it.
+    pub(crate) fn finish(&mut self, offset_ms: u64, show: impl Fn(&str) -> String) -> Vec<LogLine> {
         for stream in [Stream::Out, Stream::Err] {
             if !self.pending(stream).is_empty() {
                 self.end_line(offset_ms, stream);
             }
         }
-        std::mem::take(&mut self.lines)
+        let mut lines = std::mem::take(&mut self.lines);
+        for LogLine { message, fields, .. } in &mut lines {
+            let names_and_values = fields.iter_mut().flat_map(|(name, value)| [name, value]);
+            names_and_values.chain([message]).for_each(|text| *text = show(text));
+        }
+        lines
     }
 
     fn pending(&mut self, stream: Stream) -> &mut Vec<u8> {
@@ -140,36 +145,12 @@ impl CallLog {
     }
 }
 
-/// Text with its control characters shown, for one line.
-fn clean(text: &str) -> String {
-    if !text.contains(is_hidden) {
-        return text.to_owned();
-    }
-    text.chars().fold(String::with_capacity(text.len() + 16), |mut clean, c| {
-        if is_hidden(c) {
-            clean.extend(c.escape_default())
-        } else {
-            clean.push(c)
-        }
-        clean
-    })
-}
-
-fn clean_lines(text: &str) -> String {
-    text.lines().map(clean).collect::<Vec<_>>().join("\n")
-}
-
-/// Control characters, and the marks that reorder text on a screen.
-fn is_hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn messages(log: &mut CallLog) -> Vec<String> {
-        log.finish(0).into_iter().map(|line| line.message).collect()
+        log.finish(0, str::to_owned).into_iter().map(|line| line.message).collect()
     }
 
     #[test]
@@ -209,7 +190,7 @@ mod tests {
     fn forged_lines_are_shown() {
         let mut log = CallLog::new(1_000);
         log.line(0, LogLevel::Info, "a\nb\u{1b}[2J\u{202e}", &[("k\r".to_owned(), "v\0".to_owned())]);
-        let lines = log.finish(0);
+        let lines = log.finish(0, crate::shown::clean);
         assert_eq!(lines[0].message, "a\\nb\\u{1b}[2J\\u{202e}");
         assert_eq!(lines[0].fields, [("k\\r".to_owned(), "v\\u{0}".to_owned())]);
     }

@@ -1,12 +1,16 @@
 //! What came of a call: the answer checked for form, or the failure with its cause.
 //!
 //! Owns the order of truth: a limit that ended the call, then what the host denied
-//! or limited, then what the connector says of itself.
+//! or limited, then what the connector says of itself. Its words are claims: scrubbed
+//! of the credential, then escaped, then cut; numbers are held to what there can be.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use model::{Failure, FieldProblem, Limits};
+use serde_json::Value;
 use wasmtime::Trap;
+use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::I32Exit;
 
 use crate::bindings::receives::exports::sluicegate::connector::webhooks;
@@ -14,7 +18,8 @@ use crate::bindings::shared;
 use crate::call::{Answer, Event};
 use crate::engine::STACK_BYTES;
 use crate::json;
-use crate::state::State;
+use crate::shown;
+use crate::state::{HANDLES_MAX, State};
 
 /// Events of one delivery. 1,000: senders batch a few hundred at most.
 const EVENTS_MAX: usize = 1_000;
@@ -24,6 +29,10 @@ const ACCOUNT_CHARS_MAX: usize = 200;
 const MESSAGE_CHARS_MAX: usize = 4_000;
 /// Fields of one failure, scopes of one failure.
 const PROBLEMS_MAX: usize = 50;
+/// The statuses that HTTP has (RFC 9110, 15).
+const STATUSES: RangeInclusive<u16> = 100..=599;
+/// A connector may ask to wait for at most a day: longer waits are for people.
+const RETRY_AFTER_MS_MAX: u64 = 86_400_000;
 /// How wasmtime says that a guest passed more than `set_hostcall_fuel` allows.
 const HOST_CALL_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
 
@@ -58,10 +67,18 @@ impl<T> Ended<T> {
 }
 
 impl State {
-    /// The text without the credential, cut.
-    pub(crate) fn scrub(&self, text: &str) -> String {
-        let cut: String = text.chars().take(MESSAGE_CHARS_MAX).collect();
-        self.session.as_ref().map_or(cut.clone(), |session| session.scrub(&cut))
+    /// A guest's text as one line: without the credential, escaped, cut. In this
+    /// order, so that no escape and no cut hides a part of the credential.
+    pub(crate) fn line(&self, text: &str) -> String {
+        shown::line(&self.scrub(text), MESSAGE_CHARS_MAX)
+    }
+
+    fn lines(&self, text: &str) -> String {
+        shown::lines(&self.scrub(text), MESSAGE_CHARS_MAX)
+    }
+
+    fn scrub(&self, text: &str) -> String {
+        self.session.as_ref().map_or_else(|| text.to_owned(), |session| session.scrub(text))
     }
 
     fn overrule(&self, claimed: Failure) -> Failure {
@@ -80,17 +97,20 @@ impl State {
         if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
             return exceeded("stack_bytes", STACK_BYTES as u64);
         }
+        if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
+            return exceeded("handles", HANDLES_MAX as u64);
+        }
         let cause = error.root_cause().to_string();
         if cause.contains(HOST_CALL_FUEL) {
             return exceeded("host_call_bytes", host_call_bytes(&self.limits));
         }
-        let last_words = self.log.with(|log, _| log.tail());
+        let last_words = self.log.tail();
         let message = match error.downcast_ref::<I32Exit>() {
             _ if !last_words.is_empty() => last_words,
             Some(exit) => format!("it ended itself with exit code {}", exit.0),
             None => cause,
         };
-        Failure::Crashed { message: self.scrub(&message) }
+        Failure::Crashed { message: self.lines(&message) }
     }
 }
 
@@ -154,6 +174,7 @@ fn invalid(path: &str, expected: &str, got: &str) -> Failure {
 }
 
 fn to_failure(error: shared::Error, scrub: impl Fn(&str) -> String) -> Failure {
+    let line = |text: &str| shown::line(&scrub(text), MESSAGE_CHARS_MAX);
     match error {
         shared::Error::AuthExpired => Failure::AuthExpired,
         shared::Error::AuthRevoked => Failure::AuthRevoked,
@@ -162,25 +183,58 @@ fn to_failure(error: shared::Error, scrub: impl Fn(&str) -> String) -> Failure {
             let scopes = names.iter().take(PROBLEMS_MAX).filter_map(|name| name.parse().ok()).collect();
             Failure::MissingScopes { scopes }
         }
-        shared::Error::RateLimited(retry_after_ms) => Failure::RateLimited { retry_after_ms },
-        shared::Error::Transient(message) => Failure::Transient { message: scrub(&message) },
+        shared::Error::RateLimited(wait_ms) => {
+            Failure::RateLimited { retry_after_ms: wait_ms.map(|wait_ms| wait_ms.min(RETRY_AFTER_MS_MAX)) }
+        }
+        shared::Error::Transient(message) => Failure::Transient { message: line(&message) },
         shared::Error::InvalidInput(fields) => {
             let to_field = |field: shared::FieldProblem| FieldProblem {
-                path: scrub(&field.path),
-                expected: scrub(&field.expected),
-                got: scrub(&field.got),
+                path: to_pointer(line(&field.path)),
+                expected: line(&field.expected),
+                got: line(&field.got),
             };
             Failure::InvalidInput { fields: fields.into_iter().take(PROBLEMS_MAX).map(to_field).collect() }
         }
-        shared::Error::NotFound(message) => Failure::NotFound { message: scrub(&message) },
-        shared::Error::Conflict(message) => Failure::Conflict { message: scrub(&message) },
-        shared::Error::Remote(answer) => Failure::Remote { status: answer.status, message: scrub(&answer.message) },
-        shared::Error::Permanent(message) => Failure::Permanent { message: scrub(&message) },
+        shared::Error::NotFound(message) => Failure::NotFound { message: line(&message) },
+        shared::Error::Conflict(message) => Failure::Conflict { message: line(&message) },
+        shared::Error::Remote(answer) => to_remote(answer.status, line(&answer.message)),
+        shared::Error::Permanent(message) => Failure::Permanent { message: line(&message) },
         shared::Error::Other(other) => {
-            let details = scrub(&other.details);
-            let details = serde_json::from_str(&details).unwrap_or(serde_json::Value::String(details));
-            Failure::Other { code: scrub(&other.code), details }
+            Failure::Other { code: line(&other.code), details: to_details(&scrub(&other.details)) }
         }
+    }
+}
+
+/// The remote's answer, if there can be such an answer.
+fn to_remote(status: u16, message: String) -> Failure {
+    if STATUSES.contains(&status) {
+        return Failure::Remote { status, message };
+    }
+    let message =
+        format!("the connector reported an answer with HTTP status {status}, which does not exist: {message}");
+    Failure::Permanent { message }
+}
+
+/// A JSON Pointer (RFC 6901); what is none points to the whole value.
+fn to_pointer(path: String) -> String {
+    let escaped = path.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    if path.starts_with('/') && escaped { path } else { String::new() }
+}
+
+/// Details as JSON, if they are JSON and short enough; else as text.
+fn to_details(details: &str) -> Value {
+    let short = details.chars().nth(MESSAGE_CHARS_MAX).is_none();
+    let parsed = short.then(|| serde_json::from_str(details).ok()).flatten();
+    parsed.map_or_else(|| Value::String(shown::line(details, MESSAGE_CHARS_MAX)), show)
+}
+
+/// The same document, its texts escaped.
+fn show(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(shown::lines(&text, MESSAGE_CHARS_MAX)),
+        Value::Array(items) => items.into_iter().map(show).collect(),
+        Value::Object(entries) => entries.into_iter().map(|(name, value)| (shown::clean(&name), show(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
     }
 }
 
@@ -217,7 +271,86 @@ mod tests {
     #[test]
     fn details_that_are_no_json_are_kept_as_text() {
         let error = shared::Error::Other(shared::OtherFailure { code: "odd".to_owned(), details: "{no".to_owned() });
-        let details = serde_json::Value::String("{no".to_owned());
+        let details = Value::String("{no".to_owned());
         assert_eq!(to_failure(error, str::to_owned), Failure::Other { code: "odd".to_owned(), details });
+    }
+
+    fn told(error: shared::Error) -> Failure {
+        to_failure(error, |text| text.replace("s3cret-token", "[redacted]"))
+    }
+
+    #[test]
+    fn words_are_scrubbed_then_escaped_then_cut() {
+        let forged = "no\n\u{1b}[2J\u{1b}]0;x\u{7}\u{202e}";
+        let escaped = "no\\n\\u{1b}[2J\\u{1b}]0;x\\u{7}\\u{202e}".to_owned();
+        let message = forged.to_owned();
+        for (error, wanted) in [
+            (shared::Error::Transient(message.clone()), Failure::Transient { message: escaped.clone() }),
+            (shared::Error::NotFound(message.clone()), Failure::NotFound { message: escaped.clone() }),
+            (shared::Error::Conflict(message.clone()), Failure::Conflict { message: escaped.clone() }),
+            (shared::Error::Permanent(message.clone()), Failure::Permanent { message: escaped.clone() }),
+            (
+                shared::Error::Remote(shared::RemoteAnswer { status: 418, message: message.clone() }),
+                Failure::Remote { status: 418, message: escaped.clone() },
+            ),
+            (
+                shared::Error::Other(shared::OtherFailure { code: message.clone(), details: message.clone() }),
+                Failure::Other { code: escaped.clone(), details: Value::String(escaped.clone()) },
+            ),
+        ] {
+            assert_eq!(told(error), wanted);
+        }
+        // The cut falls into the secret: nothing of it may be left.
+        let long = format!("{}s3cret-token", "x".repeat(MESSAGE_CHARS_MAX - 6));
+        let Failure::Permanent { message } = told(shared::Error::Permanent(long)) else { panic!("another failure") };
+        assert!(message.ends_with("x[redac") && message.chars().count() == MESSAGE_CHARS_MAX, "{message}");
+    }
+
+    #[test]
+    fn details_keep_their_form_and_lose_their_controls() {
+        let details = r#"{ "a\u001b": ["b\nc\u009b", 1, null] }"#.to_owned();
+        let Failure::Other { details, .. } =
+            told(shared::Error::Other(shared::OtherFailure { code: String::new(), details }))
+        else {
+            panic!("another failure")
+        };
+        assert_eq!(details, serde_json::json!({ "a\\u{1b}": ["b\nc\\u{9b}", 1, null] }));
+    }
+
+    #[test]
+    fn numbers_are_held_to_what_there_can_be() {
+        for (status, real) in [(0, false), (99, false), (100, true), (599, true), (600, false), (u16::MAX, false)] {
+            let failure = told(shared::Error::Remote(shared::RemoteAnswer { status, message: "no".to_owned() }));
+            match failure {
+                Failure::Remote { status: told, .. } => assert!(real && told == status, "{status}"),
+                Failure::Permanent { message } => assert!(!real && message.contains(&status.to_string()), "{message}"),
+                other => panic!("{status}: {other:?}"),
+            }
+        }
+        for (wait_ms, wanted) in [(None, None), (Some(5), Some(5)), (Some(u64::MAX), Some(RETRY_AFTER_MS_MAX))] {
+            assert_eq!(told(shared::Error::RateLimited(wait_ms)), Failure::RateLimited { retry_after_ms: wanted });
+        }
+    }
+
+    #[test]
+    fn paths_are_json_pointers() {
+        for (path, wanted) in [
+            ("", ""),
+            ("/", "/"),
+            ("/a/b", "/a/b"),
+            ("/a~1b/~0", "/a~1b/~0"),
+            ("a", ""),
+            ("#/a", ""),
+            ("/~", ""),
+            ("/a~2", ""),
+            ("/~~0", ""),
+            ("/a\n", "/a\\n"),
+        ] {
+            let field = shared::FieldProblem { path: path.to_owned(), expected: String::new(), got: String::new() };
+            let Failure::InvalidInput { fields } = told(shared::Error::InvalidInput(vec![field])) else {
+                panic!("{path}")
+            };
+            assert_eq!(fields[0].path, wanted, "{path:?}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::wasi::{self, SharedLog};
 
 /// Handles that a guest may hold: streams, pollables. 1,000: real guests hold a
 /// handful, and each costs the host up to 200 bytes.
-const HANDLES_MAX: usize = 1_000;
+pub(crate) const HANDLES_MAX: usize = 1_000;
 
 /// What the host keeps for one instance.
 pub(crate) struct State {

@@ -5,7 +5,7 @@
 //! randomness is the same every time.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx};
 
-use crate::log::{CallLog, Stream};
+use crate::log::{CallLog, LogLine, Stream};
 
 /// What one `get-random-bytes` may ask for; more traps. 1 MiB: keys and seeds are
 /// a few dozen bytes.
@@ -40,9 +40,26 @@ impl SharedLog {
 
     /// Works on the log, with the offset of now.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut CallLog, u64) -> T) -> T {
-        let offset_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        work(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner), offset_ms)
+        work(&mut self.lock(), millis(self.began.elapsed()))
     }
+
+    /// Everything that was written, when the call has taken this long.
+    pub(crate) fn finish(&self, passed: Duration, show: impl Fn(&str) -> String) -> Vec<LogLine> {
+        self.lock().finish(millis(passed), show)
+    }
+
+    /// The last words on standard error, as they came.
+    pub(crate) fn tail(&self) -> String {
+        self.lock().tail()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CallLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn millis(passed: Duration) -> u64 {
+    u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The context of a call, or of a description (`fixed`).

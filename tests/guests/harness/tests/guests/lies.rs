@@ -4,6 +4,8 @@
 use guest_tests::Stage;
 use model::{Failure, FieldProblem};
 
+use crate::hidden;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(crate) async fn lying_scopes() {
     let report = Stage::open().await.act("lying-scopes").run().await;
@@ -20,10 +22,11 @@ pub(crate) async fn lying_fields() {
     for FieldProblem { path, expected, got } in &fields {
         for text in [path, expected, got] {
             assert!(text.chars().count() <= 4_000, "{} characters", text.chars().count());
-            // TODO: assert that no text holds control characters, once `sandbox::outcome`
-            // shows them in failures as `sandbox::log` shows them in lines.
+            assert!(!hidden(text), "{text:?}");
         }
     }
+    let paths: Vec<&str> = fields[1..8].iter().map(|field| field.path.as_str()).collect();
+    assert_eq!(paths, ["", "", "", "", "/\\u{1b}[2J", "/a/b", "/0"], "what is no JSON Pointer names the whole input");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -35,13 +38,13 @@ pub(crate) async fn lying_answers() {
         assert!(code.chars().count() <= 4_000, "{} characters", code.chars().count());
         assert!(details.is_string(), "what is no JSON is kept as text: {details}");
     }
-    let message = "no".to_owned();
     for (which, status) in [("zero", 0), ("far", u16::MAX)] {
         let outcome = stage.act("lying-answers").text(which).run().await.outcome;
-        assert_eq!(outcome, Err(Failure::Remote { status, message: message.clone() }), "told as it is");
+        let Err(Failure::Permanent { message }) = outcome else { panic!("{which}: {outcome:?}") };
+        assert!(message.contains(&format!("HTTP status {status}, which does not exist: no")), "{message}");
     }
     let outcome = stage.act("lying-answers").text("forever").run().await.outcome;
-    assert_eq!(outcome, Err(Failure::RateLimited { retry_after_ms: Some(u64::MAX) }), "the engine bounds waits");
+    assert_eq!(outcome, Err(Failure::RateLimited { retry_after_ms: Some(24 * 3_600_000) }), "a day at most");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -66,3 +66,8 @@ fn crash(report: &Report) -> &str {
         other => panic!("the guest was to crash: {other:?}"),
     }
 }
+
+/// Whether a text could forge lines, drive a terminal, or read otherwise than it is.
+fn hidden(text: &str) -> bool {
+    text.contains(|c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}'))
+}
