@@ -37,9 +37,14 @@ pub struct Session {
     pub(crate) egress: Arc<Egress>,
     pub(crate) spec: SessionSpec,
     pub(crate) ledger: Ledger,
-    plugin_gate: Arc<Gate>,
-    connection_gate: Option<Arc<Gate>>,
+    /// Looked up by the first request: most calls make none.
+    gates: OnceLock<OwnGates>,
     scrubber: OnceLock<Scrubber>,
+}
+
+struct OwnGates {
+    plugin: Arc<Gate>,
+    connection: Option<Arc<Gate>>,
 }
 
 /// Held while a request is under way.
@@ -47,16 +52,7 @@ pub(crate) type Slots = (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePerm
 
 impl Session {
     pub(crate) fn new(egress: Arc<Egress>, spec: SessionSpec) -> Self {
-        let now_ms = (egress.clock)();
-        // Pools and waits are never shared across environments.
-        let environment = spec.authority.environment();
-        let plugin = (spec.digest, environment.clone());
-        let plugin_gate = egress.plugin_gates.get(plugin, &spec.limits, now_ms);
-        let connection_gate = spec
-            .connection
-            .clone()
-            .map(|connection| egress.connection_gates.get((environment.clone(), connection), &spec.limits, now_ms));
-        Self { egress, spec, ledger: Ledger::default(), plugin_gate, connection_gate, scrubber: OnceLock::new() }
+        Self { egress, spec, ledger: Ledger::default(), gates: OnceLock::new(), scrubber: OnceLock::new() }
     }
 
     /// Sends one request, follows its redirects, and gives the answer back without
@@ -110,18 +106,36 @@ impl Session {
         Owner { digest: *digest, environment: authority.environment().clone(), connection: connection.clone() }
     }
 
+    fn gates(&self) -> &OwnGates {
+        self.gates.get_or_init(|| {
+            let now_ms = (self.egress.clock)();
+            let SessionSpec { digest, connection, authority, limits, .. } = &self.spec;
+            // Pools and waits are never shared across environments.
+            let environment = authority.environment();
+            let of_connection = |connection: &ConnectionId| {
+                self.egress.connection_gates.get((environment.clone(), connection.clone()), limits, now_ms)
+            };
+            OwnGates {
+                plugin: self.egress.plugin_gates.get((*digest, environment.clone()), limits, now_ms),
+                connection: connection.as_ref().map(of_connection),
+            }
+        })
+    }
+
     /// Leave of plugin and connection for one request, or how long to wait.
     pub(crate) fn take_leave(&self) -> Result<(), u64> {
+        let OwnGates { plugin, connection } = self.gates();
         let now_ms = (self.egress.clock)();
-        self.plugin_gate.take(&self.spec.limits, now_ms)?;
-        let Some(gate) = &self.connection_gate else { return Ok(()) };
-        gate.take(&self.spec.limits, now_ms).inspect_err(|_| self.plugin_gate.give_back())
+        plugin.take(&self.spec.limits, now_ms)?;
+        let Some(connection) = connection else { return Ok(()) };
+        connection.take(&self.spec.limits, now_ms).inspect_err(|_| plugin.give_back())
     }
 
     /// Counts a redirect, which needs no leave.
     pub(crate) fn charge(&self) {
+        let OwnGates { plugin, connection } = self.gates();
         let now_ms = (self.egress.clock)();
-        for gate in std::iter::once(&self.plugin_gate).chain(&self.connection_gate) {
+        for gate in std::iter::once(plugin).chain(connection) {
             gate.charge(&self.spec.limits, now_ms);
         }
     }
@@ -129,16 +143,18 @@ impl Session {
     /// Waits for a slot of the connection, then for one of the plugin, so that a
     /// busy connection does not keep the plugin's slots from the others.
     pub(crate) async fn take_slots(&self) -> Slots {
-        let connection = match &self.connection_gate {
+        let gates = self.gates();
+        let connection = match &gates.connection {
             Some(gate) => acquire(gate.slots(&self.spec.limits)).await,
             None => None,
         };
-        (connection, acquire(self.plugin_gate.slots(&self.spec.limits)).await)
+        (connection, acquire(gates.plugin.slots(&self.spec.limits)).await)
     }
 
     /// The remote asked to wait: the connection does, or the plugin if it has none.
     pub(crate) fn close_until(&self, at_ms: u64) {
-        self.connection_gate.as_ref().unwrap_or(&self.plugin_gate).close_until(at_ms);
+        let OwnGates { plugin, connection } = self.gates();
+        connection.as_ref().unwrap_or(plugin).close_until(at_ms);
     }
 
     pub(crate) fn trace(&self, record: &AccessRecord) {

@@ -2,14 +2,17 @@
 //!
 //! Counts the time of the thread that runs the guest, in polls of its future, so
 //! that waiting for the network costs a call nothing and a starved machine does not
-//! punish it. Checked at every tick of the epoch. A call that has used more than a
-//! short one ever does computes only while it holds a lane, one tick at a time, so
-//! that short calls always find a free core.
+//! punish it. Never counts less than was used, and at most a millisecond more for each
+//! poll: the thread's clock costs as much as a small host call, the wall clock next to
+//! nothing. Checked at every tick of the epoch. A call that has used more than a short
+//! one ever does computes only while it holds a lane, one tick at a time, so that short
+//! calls always find a free core.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,6 +21,11 @@ use wasmtime::UpdateDeadline;
 /// What a call may use before it must take turns. 10 ms: a hundred times an
 /// ordinary call.
 const FAST: Duration = Duration::from_millis(10);
+
+/// Polls shorter than this are counted by the wall clock, and a reading of the thread's
+/// clock serves polls that begin this soon after it. A millisecond: a tenth of what
+/// counts as slow, and fifty ordinary calls for each reading.
+const CLOSE: Duration = Duration::from_millis(1);
 
 /// Processor time of one call.
 pub(crate) struct Meter {
@@ -30,8 +38,8 @@ pub(crate) struct Meter {
 struct State {
     /// In polls that have ended.
     used: Duration,
-    /// The thread's time when the current poll began.
-    began: Duration,
+    /// When the current poll began.
+    began: Option<Reading>,
     /// Held while a slow call computes.
     turn: Option<OwnedSemaphorePermit>,
     exceeded: bool,
@@ -47,11 +55,11 @@ impl Meter {
     pub(crate) async fn run<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|context| {
-            self.lock().began = thread_time();
+            self.lock().began = Some(Reading::close());
             let poll = future.as_mut().poll(context);
             let mut state = self.lock();
-            let used = thread_time().saturating_sub(state.began);
-            state.used += used;
+            state.used = state.used_by_now();
+            state.began = None;
             state.turn = None;
             poll
         })
@@ -61,7 +69,7 @@ impl Meter {
     /// At a tick of the epoch, on the thread that runs the guest: go on or stop.
     pub(crate) fn tick(self: &Arc<Self>) -> UpdateDeadline {
         let mut state = self.lock();
-        let used = state.used + thread_time().saturating_sub(state.began);
+        let used = state.used_by_now();
         if used >= self.budget {
             state.exceeded = true;
             return UpdateDeadline::Interrupt;
@@ -87,6 +95,51 @@ impl Meter {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn used_by_now(&self) -> Duration {
+        self.used + self.began.map_or(Duration::ZERO, Reading::used_since)
+    }
+}
+
+/// What both clocks of a thread showed; the thread's own at most [`CLOSE`] earlier, so
+/// that a difference to it is never too small.
+#[derive(Clone, Copy)]
+struct Reading {
+    at: Instant,
+    thread_time: Duration,
+}
+
+thread_local! {
+    /// The last exact reading.
+    static LAST: Cell<Option<Reading>> = const { Cell::new(None) };
+}
+
+impl Reading {
+    fn exact(at: Instant) -> Self {
+        let reading = Self { at, thread_time: thread_time() };
+        LAST.set(Some(reading));
+        reading
+    }
+
+    fn close() -> Self {
+        let at = Instant::now();
+        match LAST.get() {
+            Some(last) if at.saturating_duration_since(last.at) < CLOSE => Self { at, ..last },
+            _ => Self::exact(at),
+        }
+    }
+
+    /// On the thread that made it: at least what the thread has used since.
+    fn used_since(self) -> Duration {
+        let now = Instant::now();
+        let passed = now.saturating_duration_since(self.at);
+        if passed < CLOSE {
+            return passed;
+        }
+        passed.min(Self::exact(now).thread_time.saturating_sub(self.thread_time))
     }
 }
 
@@ -123,6 +176,23 @@ mod tests {
         assert!(matches!(verdicts.1, UpdateDeadline::YieldCustom(1, _)));
         assert!(matches!(verdicts.2, UpdateDeadline::Interrupt));
         assert!(meter.exceeded());
+    }
+
+    #[test]
+    fn never_counts_too_little_and_hardly_too_much() {
+        for burnt_us in [0, 100, 900, 1_100, 3_000, 12_000] {
+            let began = thread_time();
+            let reading = Reading::close();
+            burn(Duration::from_micros(burnt_us));
+            let counted = reading.used_since();
+            // The kernel's two clocks may drift apart by a little.
+            let least = Duration::from_micros(burnt_us) * 99 / 100;
+            assert!(counted >= least, "{burnt_us} us were counted as {counted:?}");
+            if counted >= CLOSE {
+                let most = thread_time().saturating_sub(began) + CLOSE * 2;
+                assert!(counted <= most, "{burnt_us} us, at most {most:?}, were counted as {counted:?}");
+            }
+        }
     }
 
     #[tokio::test]
