@@ -21,22 +21,22 @@ pub fn write(level: Level, message: &str, fields: &[(&str, &dyn Display)]) {
     crate::host::write_log(level, message, &fields);
 }
 
-/// [`write`] at [`Level::Debug`].
+/// [`write()`] at [`Level::Debug`].
 pub fn debug(message: &str, fields: &[(&str, &dyn Display)]) {
     write(Level::Debug, message, fields);
 }
 
-/// [`write`] at [`Level::Info`].
+/// [`write()`] at [`Level::Info`].
 pub fn info(message: &str, fields: &[(&str, &dyn Display)]) {
     write(Level::Info, message, fields);
 }
 
-/// [`write`] at [`Level::Warn`].
+/// [`write()`] at [`Level::Warn`].
 pub fn warn(message: &str, fields: &[(&str, &dyn Display)]) {
     write(Level::Warn, message, fields);
 }
 
-/// [`write`] at [`Level::Error`].
+/// [`write()`] at [`Level::Error`].
 pub fn error(message: &str, fields: &[(&str, &dyn Display)]) {
     write(Level::Error, message, fields);
 }
