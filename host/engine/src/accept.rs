@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow::{Entry, Event, Trigger};
-use model::{Environment, FlowId, Problem, RunId, Webhook};
+use model::{Environment, FlowId, Problem, RunId, Verification, Webhook};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use store::{Batch, CommitError};
 
 use crate::clock::new_run_id;
+use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::flows::Published;
@@ -186,10 +187,12 @@ impl Engine {
     /// Synchronous mode: the first effect's intent is durable with the acceptance,
     /// hence a worker's place is taken first. When time is up the run goes on.
     async fn accept_waiting(&self, admitted: Admitted, within: Duration) -> Result<Accepted, EngineError> {
-        let permit = match tokio::time::timeout(within, self.0.workers.clone().acquire_owned()).await {
+        let until = tokio::time::Instant::now() + within;
+        let permit = match tokio::time::timeout_at(until, self.0.workers.clone().acquire_owned()).await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) | Err(_) => return self.accept_queued(admitted).await,
         };
+        self.check_open()?;
         let Admitted { mut run, key, event } = admitted;
         let id = run.id().clone();
         let mut batch = Batch::new();
@@ -211,7 +214,7 @@ impl Engine {
             drop(permit);
             result
         });
-        match tokio::time::timeout(within, running).await {
+        match tokio::time::timeout_at(until, running).await {
             Ok(Ok(Some(result))) => Ok(Accepted::Completed(result)),
             Ok(_) | Err(_) => Ok(Accepted::Queued { run: id }),
         }
@@ -225,15 +228,17 @@ impl Engine {
         found.map(|seen| Accepted::Duplicate { run: seen.run }).ok_or_else(|| error.into())
     }
 
-    /// Names the delivery, in the time's bucket; the bucket before counts too.
+    /// Names the delivery, in the time's bucket; its neighbours count too.
     fn put_seen(&self, run: &Run, key: &str, batch: &mut Batch) -> Result<(), EngineError> {
         let hash = Sha256::digest(key);
         let bucket = self.now_ms() / SEEN_WINDOW_MS;
         let record = &run.record;
         let (environment, flow) = (record.environment.as_str().as_bytes(), record.flow.as_str().as_bytes());
-        let (now, before) = (bucket.to_be_bytes(), bucket.saturating_sub(1).to_be_bytes());
-        SEEN.expect_absent(batch, &[&before, environment, flow, &hash[..16]]);
-        SEEN.expect_absent(batch, &[&now, environment, flow, &hash[..16]]);
+        let now = bucket.to_be_bytes();
+        // The bucket after this one counts for a clock that was set back.
+        for bucket in [bucket.saturating_sub(1), bucket, bucket + 1] {
+            SEEN.expect_absent(batch, &[&bucket.to_be_bytes(), environment, flow, &hash[..16]]);
+        }
         SEEN.put(batch, &[&now, environment, flow, &hash[..16]], &SeenRecord { run: run.id().clone() })?;
         Ok(())
     }
@@ -313,6 +318,12 @@ fn parse_event(published: &Published, incoming: &Incoming) -> Result<Value, Engi
 }
 
 fn check_event(published: &Published, event: &Value) -> Result<(), EngineError> {
+    if is_too_deep(event) {
+        return Err(EngineError::invalid(
+            Problem::new("too-deep", format!("the event nests deeper than {DEPTH_MAX} levels"))
+                .fix("send a flatter document"),
+        ));
+    }
     let fields = published.event.as_ref().map(|schema| schema.check(event)).unwrap_or_default();
     if fields.is_empty() {
         return Ok(());
@@ -333,7 +344,16 @@ fn key_of(webhook: &Webhook, incoming: &Incoming, event: Option<&Value>) -> Stri
 
 /// What is kept: the headers that the trigger declares, query and body.
 fn raw(webhook: &Webhook, incoming: &Incoming) -> RawDelivery {
-    let declared = |name: &String| webhook.headers.iter().any(|wanted| wanted == name);
+    // A header that is itself the secret is neither kept nor shown to a connector.
+    let secret = match &webhook.verification {
+        Verification::Token { header } => Some(header),
+        Verification::Github
+        | Verification::Slack
+        | Verification::Stripe
+        | Verification::StandardWebhooks
+        | Verification::Hmac { .. } => None,
+    };
+    let declared = |name: &String| Some(name) != secret && webhook.headers.iter().any(|wanted| wanted == name);
     let headers = incoming.headers.iter().filter(|(name, _)| declared(name)).cloned().collect();
     RawDelivery { record: DeliveryRecord { headers, query: incoming.query.clone() }, body: incoming.body.clone() }
 }

@@ -13,6 +13,7 @@ use sandbox::{Answer, Call, CallContext, ContextConnection, Delivery, LogLine, R
 use serde_json::Value;
 
 use crate::catalogue::{Installed, LiveConnection};
+use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::engine::Engine;
 use crate::error::EngineError;
 
@@ -184,6 +185,11 @@ impl Engine {
         {
             report.outcome = Err(failure);
         }
+        if let Err(Failure::Other { details, .. }) = &mut report.outcome
+            && is_too_deep(details)
+        {
+            *details = Value::String(details.to_string());
+        }
         Ok(report)
     }
 }
@@ -218,7 +224,6 @@ fn check_input(schema: Option<&Schema>, input: &Value) -> Result<(), Failure> {
 }
 
 fn check_answer(schema: Option<&Schema>, answer: &Answer) -> Result<(), Failure> {
-    let Some(schema) = schema else { return Ok(()) };
     let fields = match answer {
         Answer::Output(output) => check_json(schema, output),
         Answer::Events(events) => events.iter().flat_map(|event| check_json(schema, &event.payload)).collect(),
@@ -227,9 +232,14 @@ fn check_answer(schema: Option<&Schema>, answer: &Answer) -> Result<(), Failure>
     if fields.is_empty() { Ok(()) } else { Err(Failure::InvalidOutput { fields }) }
 }
 
-fn check_json(schema: &Schema, json: &str) -> Vec<FieldProblem> {
+fn check_json(schema: Option<&Schema>, json: &str) -> Vec<FieldProblem> {
     match serde_json::from_str(json) {
-        Ok(value) => schema.check(&value),
+        Ok(value) if is_too_deep(&value) => vec![FieldProblem {
+            path: String::new(),
+            expected: format!("at most {DEPTH_MAX} levels of nesting"),
+            got: "more".to_owned(),
+        }],
+        Ok(value) => schema.map(|schema| schema.check(&value)).unwrap_or_default(),
         Err(error) => vec![FieldProblem { path: String::new(), expected: "JSON".to_owned(), got: error.to_string() }],
     }
 }

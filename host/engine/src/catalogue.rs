@@ -234,7 +234,11 @@ impl Catalogue {
         )
         .map_err(|denial| denial.to_failure())?;
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        if live.generation == generation {
+        let is_live = connection.is_none_or(|connection| {
+            let key = (environment.clone(), connection.record.id.clone());
+            live.connections.get(&key).is_some_and(|now| std::ptr::eq(&**now, connection))
+        });
+        if live.generation == generation && is_live {
             live.authorities.insert(key, authority.clone());
         }
         Ok(authority)

@@ -11,6 +11,7 @@ mod call;
 mod catalogue;
 mod clock;
 mod connections;
+mod depth;
 mod engine;
 mod error;
 mod explain;

@@ -107,6 +107,25 @@ impl Engine {
         }
     }
 
+    /// The plugin of this name, for decisions: an id that several installed components
+    /// share names none of them, since anybody can claim an id.
+    fn installed_alone(&self, name: &str) -> Result<Arc<Installed>, EngineError> {
+        let all = self.0.catalogue.plugins();
+        let sharing: Vec<_> = all.iter().filter(|installed| installed.record.manifest.id.as_str() == name).collect();
+        if sharing.len() < 2 {
+            return self.installed(name);
+        }
+        let digests: Vec<String> = sharing
+            .iter()
+            .map(|installed| format!("{} {}", installed.record.digest.to_short(), installed.record.manifest.version))
+            .collect();
+        Err(EngineError::invalid(
+            Problem::new("ambiguous-plugin", format!("{} installed components call themselves {name}", sharing.len()))
+                .cause("an upgrade is installed beside the version before it, or somebody else uses the id")
+                .fix(format!("name the one you mean by its digest: {}", digests.join(", "))),
+        ))
+    }
+
     /// Binds a grant to a digest in an environment. Replaces an earlier one.
     ///
     /// # Errors
@@ -119,7 +138,7 @@ impl Engine {
         by: &str,
         note: Option<String>,
     ) -> Result<PluginView, EngineError> {
-        let installed = self.installed(name)?;
+        let installed = self.installed_alone(name)?;
         let digest = installed.record.digest;
         let mut problems = policy::beyond(&self.0.catalogue.ceiling, &grant);
         if grant.plugin != installed.manifest().id {
@@ -144,7 +163,7 @@ impl Engine {
         environment: &Environment,
         by: &str,
     ) -> Result<PluginView, EngineError> {
-        let installed = self.installed(name)?;
+        let installed = self.installed_alone(name)?;
         let found = self.0.catalogue.approval(environment, &installed.record.digest);
         let Some(mut record) = found.filter(|record| record.revoked.is_none()) else {
             return Err(EngineError::NotFound(

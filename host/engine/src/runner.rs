@@ -4,11 +4,12 @@
 //! begins only once its intent is durable. A run found open after a crash goes on
 //! from its entries; nothing is evaluated again.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use flow::{After, Call, Effect, Entry, Event, Trigger};
 use futures_util::FutureExt as _;
-use model::{Failure, Problem, Remedy, RunId};
+use model::{AccessRecord, Failure, Problem, Remedy, RunId};
 use sandbox::{Answer, Delivery, Report};
 use serde_json::Value;
 use store::{Batch, CommitError, Order};
@@ -26,6 +27,11 @@ use crate::run::{RawDelivery, Run, why};
 const RECEIVE_ATTEMPTS_MAX: u32 = 5;
 /// While the disk is full, a result that cannot be kept is offered again this often.
 const KEEP_AGAIN_MS: u64 = 500;
+
+/// A fault of the host's own (no descriptors, a damaged row) may pass.
+const FAULT_AGAIN_MS: u64 = 30_000;
+/// A call during which the host stopped this often may be what stops it.
+const INTERRUPTED_MAX: u32 = 30;
 
 /// What a step of the machine leads to.
 pub(crate) struct Stepped {
@@ -46,39 +52,67 @@ impl Engine {
         }
     }
 
-    /// One job. A fault of the host's own leaves the run open and says so.
     async fn work(&self, job: Job) {
-        let run = match job {
-            Job::Hot(run) => Ok(Some(*run)),
-            Job::Stored(id) => self.load_run(&id),
-        };
-        match run {
-            Ok(Some(run)) => {
-                let id = run.id().clone();
-                if std::panic::AssertUnwindSafe(self.go_on(run, None)).catch_unwind().await.is_err() {
-                    tracing::error!(run = %id, "a run hit a fault of the host's own; it stays open until the host restarts");
-                }
-            }
-            Ok(None) => {}
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "an open run cannot be read"),
+        match job {
+            Job::Hot(run) => drop(self.go_on(*run, None).await),
+            Job::Stored(id) => match self.load_run(&id) {
+                Ok(Some(run)) => drop(self.go_on(run, None).await),
+                Ok(None) => {}
+                Err(error) => self.go_on_later(&id, &error),
+            },
         }
     }
 
-    /// Drives a run until it ends, parks, or cannot be kept.
+    /// Drives a run until it ends or parks. A fault of the host's own leaves it open,
+    /// says so, and tries again later.
     pub(crate) async fn go_on(&self, run: Run, begun: Option<Stepped>) -> Option<RunResult> {
+        let id = run.id().clone();
         let span =
-            tracing::info_span!("run", run = %run.id(), flow = %run.record.flow, environment = %run.record.environment);
+            tracing::info_span!("run", run = %id, flow = %run.record.flow, environment = %run.record.environment);
         async {
-            match self.drive(run, begun).await {
-                Ok(result) => result,
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the run stays open: it cannot be kept");
-                    None
-                }
-            }
+            let driven = match AssertUnwindSafe(self.drive(run, begun)).catch_unwind().await {
+                Ok(Err(EngineError::Invalid(problems))) => self.give_up(&id, problems).await,
+                Ok(driven) => driven,
+                Err(_) => Err(EngineError::internal("the host panicked in this run")),
+            };
+            driven.unwrap_or_else(|error| {
+                self.go_on_later(&id, &error);
+                None
+            })
         }
         .instrument(span)
         .await
+    }
+
+    fn go_on_later(&self, id: &RunId, error: &EngineError) {
+        tracing::error!(run = %id, error = error as &dyn std::error::Error, "the run stays open, and is tried again later");
+        self.0.queue.push_timed(self.now_ms() + FAULT_AGAIN_MS, id.clone());
+    }
+
+    /// Ends a run whose next batch the store refuses for what it is: too large. What
+    /// was kept before it decides whether something is in doubt.
+    async fn give_up(&self, id: &RunId, problems: Vec<Problem>) -> Result<Option<RunResult>, EngineError> {
+        let Some(mut run) = self.load_run(id)? else { return Ok(None) };
+        let what = problems.iter().map(|problem| problem.what.clone()).collect::<Vec<_>>().join("; ");
+        let failure = match flow::pending(run.flow.plan(), &run.state).pop() {
+            Some(Effect::Call(call)) if !call.repeatable() => Failure::MayHaveHappened {
+                message: format!(
+                    "the answer of {} could not be kept, and the call must not be repeated: {what}",
+                    call.uses
+                ),
+            },
+            _ => Failure::Unavailable {
+                problem: Problem::new("too-large", format!("what the run made cannot be kept: {what}"))
+                    .fix("pass smaller values from step to step, then replay the run"),
+            },
+        };
+        let step = run.state.current().cloned();
+        let mut batch = Batch::new();
+        run.put_dead(&mut batch, self.now_ms(), step, failure.clone())?;
+        self.keep(batch).await?;
+        let mut result = result(&run, None);
+        result.problem = Some(failure.to_problem());
+        Ok(Some(result))
     }
 
     async fn drive(&self, mut run: Run, begun: Option<Stepped>) -> Result<Option<RunResult>, EngineError> {
@@ -94,15 +128,19 @@ impl Engine {
             },
         };
         while !stepped.ended {
-            let Some(Effect::Call(call)) = stepped.effects.pop() else { return Ok(None) };
+            let call = match stepped.effects.pop() {
+                Some(Effect::Call(call)) => call,
+                Some(Effect::Retry { .. }) => {
+                    self.0.queue.push_timed(run.open.ready_at_ms, run.id().clone());
+                    return Ok(None);
+                }
+                // Left for the next start: the host is going down.
+                Some(Effect::Continue | Effect::Finish(_)) | None => return Ok(None),
+            };
             let (event, record) = self.perform(&run, &call).await;
             let mut batch = Batch::new();
             stepped = self.put_step(&mut run, &mut batch, event, Some(record), self.0.queue.is_closed())?;
             self.keep(batch).await?;
-            if let Some(Effect::Retry { .. }) = stepped.effects.last() {
-                self.0.queue.push_timed(run.open.ready_at_ms, run.id().clone());
-                return Ok(None);
-            }
         }
         let ending = run.state.ending().cloned();
         tracing::info!(status = run.record.status.as_str(), "run ended");
@@ -164,10 +202,19 @@ impl Engine {
             }
             // The host stopped while it was under way: this is a further try, and the
             // connector may look for traces of the one before.
-            Some(Effect::Call(mut call)) if call.repeatable() => {
+            Some(Effect::Call(mut call)) if call.repeatable() && call.attempt < INTERRUPTED_MAX => {
                 call.attempt += 1;
+                let resumed = Entry::Resumed { step: call.step.clone(), attempt: call.attempt };
+                let mut batch = Batch::new();
+                run.put_line(&mut batch, self.now_ms(), vec![resumed], None)?;
+                self.keep(batch).await?;
                 return Ok(Some(Stepped { effects: vec![Effect::Call(call)], ended: false }));
             }
+            Some(Effect::Call(call)) if call.repeatable() => Event::CallFailed {
+                step: call.step,
+                failure: Failure::Permanent { message: "the host stopped during each of many attempts".to_owned() },
+                sent: true,
+            },
             Some(Effect::Call(call)) => Event::Interrupted { step: call.step },
             Some(Effect::Finish(_)) => return Ok(None),
         };
@@ -196,7 +243,7 @@ impl Engine {
             }),
             (_, Err(error)) => not_made(Failure::Unavailable { problem: error.problems().swap_remove(0) }),
         };
-        let sent = report.sent && !refused_by_remote(&report);
+        let sent = may_have_changed(&report);
         let digest = installed.map(|installed| installed.record.digest);
         let record = record(Some(call), call.attempt, digest, &report);
         let event = match report.outcome {
@@ -393,12 +440,15 @@ impl Engine {
     }
 }
 
-/// Whether the remote answered every changing request with "not now": 429 and 503
-/// are given before anything is done, so the call may be repeated whatever it does.
-fn refused_by_remote(report: &Report) -> bool {
-    let changing = |method: &str| !matches!(method, "GET" | "HEAD" | "OPTIONS" | "LIST" | "READ");
-    let mut changes = report.accesses.iter().filter(|access| access.allowed && changing(&access.method)).peekable();
-    changes.peek().is_some() && changes.all(|access| matches!(access.status, Some(429 | 503)))
+/// Whether something may have changed outside: a changing request, or a change of a
+/// file, that the remote did not answer with "not now". 429 and 503 are given before
+/// anything is done.
+fn may_have_changed(report: &Report) -> bool {
+    let reads = |access: &AccessRecord| matches!(&*access.method, "GET" | "HEAD" | "OPTIONS" | "LIST" | "READ");
+    let not_sent = |access: &AccessRecord| access.error.as_ref().is_some_and(|error| error.starts_with("not sent"));
+    let refused = |access: &AccessRecord| matches!(access.status, Some(429 | 503));
+    let changed = |access: &AccessRecord| access.allowed && !reads(access) && !not_sent(access) && !refused(access);
+    report.sent && report.accesses.iter().any(changed)
 }
 
 fn record(call: Option<&Call>, attempt: u32, digest: Option<model::Digest>, report: &Report) -> CallRecord {

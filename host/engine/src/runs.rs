@@ -164,6 +164,14 @@ impl Engine {
                     .fix(format!("wait for its end: sluice run show {id}")),
             ));
         }
+        let parts: [&[u8]; 1] = [id.as_str().as_bytes()];
+        let letter = DEAD.get(&*self.0.store, &parts)?;
+        if let Some(again) = letter.as_ref().and_then(|letter| letter.replayed_as.as_ref()) {
+            return Err(EngineError::Conflict(
+                Problem::new("replayed", format!("run {id} was replayed already, as {again}"))
+                    .fix(format!("look at it: sluice run show {again}; if it failed too, replay that one")),
+            ));
+        }
         let flow = match version {
             ReplayVersion::Original => self.version(&record.environment, &record.flow, record.version)?,
             ReplayVersion::Newest => self.published(&record.environment, &record.flow)?,
@@ -183,8 +191,7 @@ impl Engine {
                 run.put_accepted(&mut batch)?;
             }
         }
-        let parts: [&[u8]; 1] = [id.as_str().as_bytes()];
-        if let Some(mut letter) = DEAD.get(&*self.0.store, &parts)? {
+        if let Some(mut letter) = letter {
             letter.replayed_as = Some(run.id().clone());
             DEAD.put(&mut batch, &parts, &letter)?;
         }

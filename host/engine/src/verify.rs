@@ -175,7 +175,8 @@ pub(crate) fn delivery_key(from: &DeliveryKey, incoming: &Incoming, body: Option
         DeliveryKey::Header { name } => incoming.header(name).map(str::to_owned),
         DeliveryKey::Body { pointer } => body.and_then(|body| body.pointer(pointer)).and_then(|value| match value {
             Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
+            // A number past 64 bits has lost digits: two ids could become one.
+            Value::Number(number) if !number.is_f64() => Some(number.to_string()),
             _ => None,
         }),
         DeliveryKey::Fingerprint => None,

@@ -244,13 +244,14 @@ async fn a_run_that_gives_up_is_a_dead_letter_and_can_be_replayed() {
     host.publish(&HOOK.replace("{{ trigger.n * 2 }}", "mended")).await;
     let same = host.engine.replay(&failed, ReplayVersion::Original, "ana").await.expect("replayed");
     assert_eq!(host.ended(&same).await, RunStatus::Failed);
-    let mended = host.engine.replay(&failed, ReplayVersion::Newest, "ana").await.expect("replayed");
+    let twice = host.engine.replay(&failed, ReplayVersion::Newest, "ana").await;
+    assert!(matches!(twice, Err(EngineError::Conflict(_))), "{twice:?}");
+    let mended = host.engine.replay(&same, ReplayVersion::Newest, "ana").await.expect("replayed");
     assert_eq!(host.ended(&mended).await, RunStatus::Succeeded);
     let letters = host.engine.dead_letters(None, 10).expect("readable");
-    assert_eq!(
-        letters.iter().find(|letter| letter.run == failed).and_then(|letter| letter.replayed_as.clone()),
-        Some(mended)
-    );
+    let replayed_as =
+        |run: &RunId| letters.iter().find(|letter| letter.run == *run).and_then(|l| l.replayed_as.clone());
+    assert_eq!((replayed_as(&failed), replayed_as(&same)), (Some(same.clone()), Some(mended)));
     let listed = host.engine.runs(Some((&test(), &id("hook"))), Some(RunStatus::Failed), None, 10).expect("readable");
     assert_eq!(listed.len(), 2);
 }
@@ -286,4 +287,24 @@ async fn a_revoked_connection_refuses_deliveries() {
     host.engine.revoke_connection(&test(), &"hook".parse().expect("a name"), "ana").await.expect("revoked");
     assert!(matches!(host.send("hook", r#"{"id":"a","n":1}"#).await, Err(EngineError::Unauthentic(_))));
     assert!(host.engine.connections()[0].revoked.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_be_read_again_is_refused_and_what_cannot_be_kept_gives_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::open(folder.path(), &clock(), 10);
+    host.connect().await;
+    let copy = "  - id: NAME\n    transform: { all: \"{{ trigger.text }}\" }\n";
+    let copies: String = (0..6).map(|number| copy.replace("NAME", &format!("copy{number}"))).collect();
+    let flow = HOOK.split("steps:").next().expect("a head").to_owned() + "steps:\n" + &copies;
+    host.publish(&flow).await;
+    host.engine.run().expect("running");
+    let deep = format!(r#"{{"id":"a","text":{}{}}}"#, "[".repeat(110), "]".repeat(110));
+    assert!(matches!(host.send("hook", &deep).await, Err(EngineError::Invalid(_))));
+    // Six copies of 3 MiB are more than one batch of the store takes.
+    let large = format!(r#"{{"id":"b","text":"{}"}}"#, "x".repeat(3 << 20));
+    let run = run_of(&host.send("hook", &large).await.expect("accepted"));
+    assert_eq!(host.ended(&run).await, RunStatus::Failed);
+    let letters = host.engine.dead_letters(None, 10).expect("readable");
+    assert_eq!(letters[0].problem.code, "too-large");
 }

@@ -12,26 +12,45 @@ pub(super) enum Verdict {
     GiveUp(Failure),
 }
 
+/// Times that a call which did nothing may be asked to wait before it gives up: with
+/// the longest default backoff some days, while a backlog drains.
+const WAITS_MAX: u32 = 1_000;
+
 /// Decides without clock or randomness. A call that must not be repeated is tried
-/// again only when the remote said that it did nothing (it asked to wait), or when
-/// nothing of it left the host.
+/// again only when it surely did nothing. Being asked to wait, without having done
+/// anything, costs none of the attempts.
 pub(super) fn decide(action: &Action, attempt: u32, failure: &Failure, sent: bool) -> Verdict {
+    if sent && !action.repeatable() && leaves_doubt(failure) {
+        return Verdict::GiveUp(Failure::MayHaveHappened {
+            message: format!(
+                "the call of {} failed after it was sent, and must not be repeated: {}",
+                action.uses,
+                failure.to_problem().what
+            ),
+        });
+    }
     let backoff = After::Backoff { most_ms: action.retry.wait_ms(attempt) };
-    let after = match failure.remedy() {
-        Remedy::Retry if sent && !action.repeatable() => {
-            return Verdict::GiveUp(Failure::MayHaveHappened {
-                message: format!(
-                    "the call of {} failed after it was sent, and must not be repeated: {}",
-                    action.uses,
-                    failure.to_problem().what
-                ),
-            });
+    let (after, attempts_max) = match failure.remedy() {
+        Remedy::Retry => (backoff, action.retry.attempts),
+        Remedy::Wait(asked) => {
+            let after = asked.map_or(backoff, |ms| After::Wait { ms });
+            (after, if sent { action.retry.attempts } else { WAITS_MAX })
         }
-        Remedy::Retry | Remedy::Wait(None) => backoff,
-        Remedy::Wait(Some(ms)) => After::Wait { ms },
         Remedy::GiveUp => return Verdict::GiveUp(failure.clone()),
     };
-    if attempt < action.retry.attempts { Verdict::Again(after) } else { Verdict::GiveUp(failure.clone()) }
+    if attempt < attempts_max { Verdict::Again(after) } else { Verdict::GiveUp(failure.clone()) }
+}
+
+/// Whether such a failure may hide an effect that took place. What the connector
+/// reports as final is the remote's own word.
+fn leaves_doubt(failure: &Failure) -> bool {
+    match failure.remedy() {
+        Remedy::Retry | Remedy::Wait(_) => true,
+        Remedy::GiveUp => matches!(
+            failure,
+            Failure::LimitExceeded { .. } | Failure::InvalidOutput { .. } | Failure::PolicyDenied { .. }
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -75,7 +94,11 @@ mod tests {
             (&natural, 1, Failure::Remote { status: 400, message: String::new() }, true, None),
             (&once, 1, transient(), true, None),
             (&once, 1, transient(), false, backoff(100)),
-            (&once, 1, limited(Some(7)), true, Some(After::Wait { ms: 7 })),
+            (&once, 1, limited(Some(7)), true, None),
+            (&once, 1, limited(Some(7)), false, Some(After::Wait { ms: 7 })),
+            (&once, 9, limited(Some(7)), false, Some(After::Wait { ms: 7 })),
+            (&natural, 9, limited(Some(7)), true, None),
+            (&once, WAITS_MAX, limited(Some(7)), false, None),
             (&read, 1, transient(), true, backoff(100)),
         ] {
             let verdict = decide(action, attempt, &failure, sent);
@@ -85,9 +108,14 @@ mod tests {
                 (wanted, found) => panic!("{failure:?} at {attempt}: wanted {wanted:?}, found {found:?}"),
             }
         }
-        let Verdict::GiveUp(Failure::MayHaveHappened { message }) = decide(&once, 1, &transient(), true) else {
-            panic!("a sent call that must not be repeated may have happened");
-        };
-        assert!(message.contains("chat/post"), "{message}");
+        let slow = Failure::LimitExceeded { which: "wall_ms".into(), limit: 10 };
+        for failure in [transient(), limited(None), slow, Failure::InvalidOutput { fields: Vec::new() }] {
+            let Verdict::GiveUp(Failure::MayHaveHappened { message }) = decide(&once, 1, &failure, true) else {
+                panic!("{failure:?}: a sent call that must not be repeated may have happened");
+            };
+            assert!(message.contains("chat/post"), "{message}");
+        }
+        let refused = Failure::Remote { status: 400, message: "no".into() };
+        assert_eq!(decide(&once, 1, &refused, true), Verdict::GiveUp(refused));
     }
 }
