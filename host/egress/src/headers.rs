@@ -35,6 +35,14 @@ const HOST_OWNED: [&str; 15] = [
 /// Credentials by another way than the connection would be neither sealed nor scrubbed.
 const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "cookie2"];
 
+/// Servers and the proxies before them act on these as if the method, path or origin
+/// were another one: the policy would have decided on something else.
+const OVERRIDES: [&str; 6] =
+    ["forwarded", "x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
+
+/// A part of an answer may hold a part of the credential, which no scrubber finds.
+const PARTS: [&str; 2] = ["if-range", "range"];
+
 /// Those of an answer that concern the hop alone, or are credentials themselves.
 const NOT_SHOWN: [&str; 10] = [
     "connection",
@@ -84,6 +92,16 @@ fn parse_one(name: &str, value: &str, credential: &Credential) -> Result<(Header
             "header {parsed} carries credentials, which only the host places, from the connection; leave it out"
         ));
     }
+    if OVERRIDES.contains(&parsed.as_str()) || parsed.as_str().starts_with("x-forwarded-") {
+        return invalid(format!(
+            "header {parsed} makes servers act on another method, path or origin than the one that was decided on; leave it out"
+        ));
+    }
+    if PARTS.contains(&parsed.as_str()) && !matches!(credential, Credential::None) {
+        return invalid(format!(
+            "header {parsed} asks for a part of an answer, in which the credential could not be found; leave it out"
+        ));
+    }
     match HeaderValue::from_str(value) {
         Ok(value) => Ok((parsed, value)),
         Err(_) => invalid(format!("the value of header {parsed} has a line break or another control character")),
@@ -114,6 +132,12 @@ pub(crate) fn too_large(headers: &HeaderMap) -> bool {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > RESPONSE_BYTES_MAX
 }
 
+/// Whether the body is still encoded: the scrubber would not see through it.
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(http::header::CONTENT_ENCODING).iter();
+    encodings.any(|encoding| !encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
 /// The headers of an answer as the connector sees them.
 pub(crate) fn show(headers: &HeaderMap, scrubber: &Scrubber) -> Vec<(String, String)> {
     headers
@@ -142,13 +166,18 @@ mod tests {
     fn the_host_owns_what_frames_the_message_and_carries_credentials() {
         let header =
             Credential::Header { name: "x-api-key".into(), prefix: String::new(), value: "long-enough".into() };
-        for name in
-            HOST_OWNED.iter().chain(&CREDENTIALS).chain(&["Host", "AUTHORIZATION", "Proxy-Anything", "X-API-Key"])
-        {
+        for name in HOST_OWNED.iter().chain(&CREDENTIALS).chain(&OVERRIDES).chain(&PARTS).chain(&[
+            "X-Forwarded-Host",
+            "Range",
+            "Host",
+            "AUTHORIZATION",
+            "Proxy-Anything",
+            "X-API-Key",
+        ]) {
             let reason = refusal(name, "x", &header).expect(name);
             assert!(reason.contains(&format!("header {} ", name.to_ascii_lowercase())), "{reason}");
         }
-        for name in ["accept", "content-type", "user-agent", "x-github-api-version", "x-api-key", "idempotency-key"] {
+        for name in ["accept", "content-type", "user-agent", "x-github-api-version", "x-api-key", "range", "if-range"] {
             assert_eq!(refusal(name, "x", &Credential::None), None, "{name}");
         }
     }

@@ -305,6 +305,10 @@ impl<'a> Send<'a> {
 
     async fn finish(self, incoming: Incoming, hop: &Hop) -> Result<Response, SendError> {
         let session = self.session;
+        if headers::is_encoded(&incoming.headers) {
+            let origin = hop.target.origin();
+            return Err(self.unreachable(hop, &format!("{origin} answered in an encoding that was not asked for")));
+        }
         let bytes_max = session.spec.limits.response_bytes;
         let bounds = Bounds { bytes_max, idle: session.egress.options.idle_timeout, end: self.end };
         let mut received = 0;

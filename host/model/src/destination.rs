@@ -324,6 +324,7 @@ mod tests {
         check(rule, "GET", "https://api.example.com/v2", false);
         check(rule, "GET", "https://api.example.com/v1/../v2", false);
         check(rule, "GET", "https://api.example.com/v1/%2e%2e/v2", false);
+        check("GET https://api.example.com/v1/", "GET", "https://api.example.com/v1/", true);
         check("* http://127.0.0.1:9000", "PATCH", "http://0x7f000001:9000/any", true);
         check("* http://[::1]:9000", "GET", "http://[0:0::1]:9000/", true);
     }
@@ -337,6 +338,8 @@ mod tests {
             ("GET", "a.com"),
             ("GET", "https://a.com/x%2fy"),
             ("GET", "https://a.com/x%5Cy"),
+            ("GET", "https://a.com//x"),
+            ("GET", "https://a.com/a/..;/x"),
             ("CONNECT", "https://a.com/"),
             ("get", "https://a.com/"),
             ("GE T", "https://a.com/"),

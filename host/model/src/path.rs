@@ -16,6 +16,12 @@ pub enum PathError {
     /// `%` without two hexadecimal digits, or an encoded control character.
     #[error("the path has a malformed or forbidden percent-encoding")]
     Encoding,
+    /// `//`: some servers read it as `/`, and some of those before they look at rights.
+    #[error("the path has an empty segment (two slashes in a row)")]
+    EmptySegment,
+    /// `..;x`: some servers leave out what follows the `;`, and then go up.
+    #[error("the path has a dot segment with parameters (such as \"..;\")")]
+    DotParameters,
     /// A pattern that could not match any normalised path, or is ambiguous.
     #[error("path pattern {0:?} is not a normalised path with \"*\" or \"**\" as whole segments")]
     Pattern(String),
@@ -25,7 +31,9 @@ pub enum PathError {
 /// segments. The path starts with `/`; so does the result.
 ///
 /// # Errors
-/// Refuses encoded separators, malformed encodings and encoded controls.
+/// Refuses what servers read in different ways: encoded separators, malformed
+/// encodings, encoded controls, empty segments but the last, dot segments with
+/// parameters.
 pub fn normalise(path: &str) -> Result<String, PathError> {
     let decoded = decode_unreserved(path)?;
     let mut kept: Vec<&str> = Vec::new();
@@ -41,10 +49,18 @@ pub fn normalise(path: &str) -> Result<String, PathError> {
                     kept.push("");
                 }
             }
+            "" if !last => return Err(PathError::EmptySegment),
+            other if is_dotted(other) => return Err(PathError::DotParameters),
             other => kept.push(other),
         }
     }
     Ok(format!("/{}", kept.join("/")))
+}
+
+/// Whether a server that leaves parameters out would see `.` or `..`.
+fn is_dotted(segment: &str) -> bool {
+    let name = segment.split(';').next().and_then(|name| name.split("%3B").next());
+    matches!(name, Some("." | ".."))
 }
 
 fn decode_unreserved(path: &str) -> Result<String, PathError> {
@@ -192,7 +208,8 @@ mod tests {
             ("/a%20b%c3%a9", "/a%20b%C3%A9"),
             ("/a/..", "/"),
             ("/../..", "/"),
-            ("//a//", "//a//"),
+            ("/a/", "/a/"),
+            ("/a;x/..b/c;..", "/a;x/..b/c;.."),
         ] {
             let normal = normalise(path).expect(path);
             assert_eq!(normal, wanted, "{path}");
@@ -200,6 +217,12 @@ mod tests {
         }
         for bad in ["/%2f", "/%5C", "/a\\b", "/%", "/%zz", "/%0a", "/%+1"] {
             assert!(normalise(bad).is_err(), "{bad}");
+        }
+        for bad in ["//", "//admin", "/a//b", "/a//", "/a/..//b"] {
+            assert_eq!(normalise(bad), Err(PathError::EmptySegment), "{bad}");
+        }
+        for bad in ["/..;/b", "/a/.;x=1", "/a/..%3b/b", "/%2E%2e%3Bx/b", "/..;%3B", "/..%3B;"] {
+            assert_eq!(normalise(bad), Err(PathError::DotParameters), "{bad}");
         }
     }
 
@@ -221,7 +244,7 @@ mod tests {
             assert_eq!(parsed.matches(path), wanted, "{pattern} on {path}");
             assert_eq!(parsed.to_string(), pattern);
         }
-        for bad in ["", "a", "/a*", "/***", "/a/../b", "/**/**/**", "/a?b"] {
+        for bad in ["", "a", "/a*", "/***", "/a/../b", "/**/**/**", "/a?b", "/a//b", "//**"] {
             assert!(bad.parse::<PathPattern>().is_err(), "{bad}");
         }
     }

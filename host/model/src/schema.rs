@@ -1,18 +1,49 @@
 //! JSON Schemas of connectors: compiled once, checked with words people understand.
+//!
+//! Schemas are written by strangers: what one costs is bounded before it is compiled,
+//! and its patterns run in linear time.
+
+mod bounds;
 
 use std::fmt;
 use std::sync::Arc;
 
+use jsonschema::PatternOptions;
 use serde_json::Value;
 
 use crate::failure::FieldProblem;
 
 /// A schema that cannot be used.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the schema is not valid JSON Schema 2020-12: {0}")]
-pub struct SchemaError(String);
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// The compiler's words.
+    #[error("the schema is not valid JSON Schema 2020-12: {0}")]
+    Invalid(String),
+    /// The document itself is too large.
+    #[error("the schema has more than {0} values; describe less of the data")]
+    TooManyNodes(usize),
+    /// The document is small, and stands for a large one.
+    #[error("the schema has more than {0} values once its references are followed; describe less of the data")]
+    TooLargeExpanded(usize),
+    /// Nested too deep.
+    #[error("the schema has more than {0} levels once its references are followed; describe less of the data")]
+    TooDeep(usize),
+    /// Too many regular expressions.
+    #[error("the schema has more than {0} patterns; check fewer texts by pattern")]
+    TooManyPatterns(usize),
+    /// A reference that contains itself.
+    #[error("in the schema the reference {0:?} leads back to itself; write out as many levels as the data has")]
+    Recursive(String),
+    /// A reference to elsewhere, to nothing, or by another way than a pointer.
+    #[error("the schema has the reference {0:?}; only those such as #/$defs/name, to what is there, are followed")]
+    Reference(String),
+    /// A schema of another identity within.
+    #[error("the schema has an $id below its root, which changes what references mean; leave it out")]
+    IdentityInside,
+}
 
-/// A JSON Schema 2020-12, compiled. References outside the document are refused.
+/// A JSON Schema 2020-12, compiled. References outside the document are refused, and
+/// so are recursive ones; patterns are without look-around and back-references.
 #[derive(Clone)]
 pub struct Schema {
     document: Arc<Value>,
@@ -28,9 +59,15 @@ impl Schema {
     /// Compiles a schema document.
     ///
     /// # Errors
-    /// When it is not valid JSON Schema 2020-12, or refers outside itself.
+    /// When it is not valid JSON Schema 2020-12, refers outside or back to itself, or
+    /// is too large, its local references followed.
     pub fn compile(document: &Value) -> Result<Self, SchemaError> {
-        let validator = jsonschema::draft202012::new(document).map_err(|error| SchemaError(error.to_string()))?;
+        bounds::check(document)?;
+        let patterns = PatternOptions::regex().size_limit(bounds::PATTERN_BYTES_MAX);
+        let validator = jsonschema::draft202012::options()
+            .with_pattern_options(patterns)
+            .build(document)
+            .map_err(|error| SchemaError::Invalid(error.to_string()))?;
         Ok(Self { document: Arc::new(document.clone()), validator: Arc::new(validator) })
     }
 
@@ -80,9 +117,12 @@ fn to_problem(error: &jsonschema::ValidationError<'_>) -> FieldProblem {
 }
 
 fn show(value: &Value) -> String {
-    let text = value.to_string();
+    cut(&value.to_string())
+}
+
+fn cut(text: &str) -> String {
     if text.chars().count() <= SHOWN_CHARS_MAX {
-        return text;
+        return text.to_owned();
     }
     text.chars().take(SHOWN_CHARS_MAX).chain("…".chars()).collect()
 }
@@ -156,7 +196,21 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_schema() {
-        assert!(Schema::compile(&json!({ "type": "strin" })).is_err());
-        assert!(Schema::compile(&json!({ "$ref": "https://example.com/schema.json" })).is_err());
+        for schema in [
+            json!({ "type": "strin" }),
+            json!({ "$ref": "https://example.com/schema.json" }),
+            json!({ "pattern": "(a)\\1" }),
+            json!({ "pattern": "(?=a)" }),
+            json!({ "pattern": "((a{100}){100}){100}" }),
+        ] {
+            assert!(Schema::compile(&schema).is_err(), "{schema}");
+        }
+    }
+
+    #[test]
+    fn patterns_take_linear_time() {
+        let schema = Schema::compile(&json!({ "pattern": "^(a+)+$" })).expect("valid");
+        assert!(schema.check(&json!("a".repeat(10_000))).is_empty());
+        assert_eq!(schema.check(&json!("a".repeat(10_000) + "!")).len(), 1);
     }
 }

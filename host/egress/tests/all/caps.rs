@@ -27,6 +27,22 @@ async fn compressed_answers_are_opened() {
 }
 
 #[tokio::test]
+async fn answers_that_nobody_can_look_into_are_refused() {
+    let world = World::new();
+    for encoding in ["deflate", "br", "GZIP", "gzip, gzip", "identity, br", ""] {
+        let server = Server::start(move |_| answer(200, &[("content-encoding", encoding)], "sealed")).await;
+        let session = world.session(&Given::ports(&[server.port()]).bearer("a-secret-token"));
+        let outcome = session.send(get("{base-url}/")).await;
+        let reason = format!("{} answered in an encoding that was not asked for", server.url(""));
+        assert_eq!(outcome, Err(SendError::Unreachable(reason.clone())), "{encoding:?}");
+        assert_eq!(session.records()[0].error, Some(reason), "{encoding:?}");
+    }
+    let server = Server::start(|_| answer(200, &[("content-encoding", "Identity")], "open")).await;
+    let response = world.session(&Given::ports(&[server.port()])).send(get("{base-url}/")).await.expect("answered");
+    assert_eq!(response.body, "open");
+}
+
+#[tokio::test]
 async fn answers_are_cut_at_their_limit_decompressed() {
     let world = World::new();
     type Make = fn() -> crate::server::Answer;

@@ -83,7 +83,8 @@ enum Audience {
     Nobody,
     /// The origin of the base URL.
     BaseUrl,
-    /// The destinations that the manifest fixes for this operation.
+    /// The destinations that the manifest fixes for this operation, each with one
+    /// host: whoever can make a name below a wildcard would be given the credential.
     Fixed,
 }
 
@@ -196,7 +197,9 @@ impl Inner {
             Audience::BaseUrl => self.base_url.as_ref().is_some_and(same_origin),
             Audience::Fixed => {
                 let fixed = |asked: &Asked| match &asked.place {
-                    Place::Fixed(destination) => destination.matches_origin(target),
+                    Place::Fixed(destination) => {
+                        matches!(destination.host, HostPattern::Exact(_)) && destination.matches_origin(target)
+                    }
                     Place::Open(_) | Place::Anywhere(_) => false,
                 };
                 self.asked.find(&target.host, fixed).is_some()

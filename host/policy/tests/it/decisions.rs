@@ -209,6 +209,14 @@ fn a_credential_stays_within_its_audience() {
     assert!(carries(&case, "PUT", "https://api.up.example/files/1"));
     assert!(!carries(&case, "PUT", "https://store.up.example/files/1"));
     assert!(!carries(&alone, "PUT", "https://api.up.example/files/1"));
+
+    let connection = json!({ "auth": [{ "scheme": "bearer", "help": "-" }] });
+    let reaches = ["GET https://*.wide.example", "GET https://one.wide.example"];
+    let wide = manifest("wide", &connection, &[action("get", &reaches, &[], "optional", "none")], &[]);
+    let grant = "version = 1\nplugin = \"wide\"\n[operations.get]\ndestinations = [\"GET https://*.wide.example\"]";
+    let case = Case::new(OPEN, grant, wide, "get").connected(None, &[]);
+    assert!(carries(&case, "GET", "https://one.wide.example/"));
+    assert!(!carries(&case, "GET", "https://two.wide.example/"), "a wildcard is no audience");
 }
 
 #[test]
