@@ -11,6 +11,7 @@ use crate::auth::{Auth, require};
 use crate::hooks::alive;
 use crate::request::Json;
 use crate::watch::watched;
+use crate::wire::Alive;
 use crate::{connections, flows, plugins, policies, runs};
 
 /// What administrators may reach.
@@ -63,9 +64,11 @@ async fn health(State(engine): State<Engine>) -> Json<Health> {
     Json(engine.health())
 }
 
-/// Not ready: going down, so that nothing new should be sent here.
-async fn ready(State(engine): State<Engine>) -> (StatusCode, Json<Health>) {
-    let health = engine.health();
-    let status = if health.draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (status, Json(health))
+/// Not ready: going down, so that nothing new should be sent here. The figures are
+/// for those who may ask for `/api/v1/health`.
+async fn ready(State(engine): State<Engine>) -> (StatusCode, Json<Alive>) {
+    match engine.health().draining {
+        true => (StatusCode::SERVICE_UNAVAILABLE, Json(Alive { status: "draining" })),
+        false => (StatusCode::OK, Json(Alive { status: "ready" })),
+    }
 }

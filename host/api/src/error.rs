@@ -50,6 +50,11 @@ impl ApiError {
         error.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
+    /// The host has no memory left for it.
+    pub(crate) fn no_memory(problem: Problem) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, problem).retry_after_s(UNAVAILABLE_RETRY_S)
+    }
+
     fn with(mut self, name: http::HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self

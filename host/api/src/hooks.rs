@@ -9,9 +9,9 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use engine::{Accepted, Engine, Incoming, RunResult, RunStatus};
+use engine::{Accepted, Engine, EngineError, Incoming, RunResult, RunStatus};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use model::{Environment, FlowId, RunId};
+use model::{Environment, FlowId, Problem, RunId};
 
 use crate::body::read;
 use crate::error::ApiError;
@@ -69,13 +69,22 @@ async fn accept(
     flow: &FlowId,
     request: Request,
 ) -> Result<Response, ApiError> {
-    // A delivery to nowhere is refused before its body is read.
-    engine.flow(environment, flow)?;
     let headers = texts(request.headers());
     let query = request.uri().query().unwrap_or_default().to_owned();
     let body = read(request, "the delivery", DELIVERY_BYTES_MAX).await?;
-    let accepted = engine.accept(environment, flow, Incoming { headers, query, body }).await?;
-    Ok(answer(accepted))
+    let accepted = engine.accept(environment, flow, Incoming { headers, query, body }).await;
+    accepted.map(answer).map_err(|error| match error {
+        EngineError::NotFound(_) => unknown_flow(environment, flow),
+        other => other.into(),
+    })
+}
+
+/// The engine's own words would name other flows to somebody unknown.
+fn unknown_flow(environment: &Environment, flow: &FlowId) -> ApiError {
+    ApiError::not_found(
+        Problem::new("unknown-flow", format!("there is no flow {flow} in {environment}"))
+            .fix("compare the address with the one that the flow's administrator was given"),
+    )
 }
 
 /// Names in lower case, as `http` keeps them; a value that is no text is left out,

@@ -9,6 +9,7 @@
 mod admin;
 mod auth;
 mod body;
+mod budget;
 mod connections;
 mod error;
 mod flows;

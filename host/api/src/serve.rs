@@ -1,7 +1,8 @@
 //! Listening: connections in, requests to a router, and an orderly end.
 //!
-//! Bounded: so many connections at once, so long for a request's head. Over the
-//! Unix socket every request carries who the peer is, by the kernel's word.
+//! Bounded: so many connections at once, so long for a request's head, so much memory
+//! for all bodies. A request keeps its connection's place until its work is done, even
+//! when its sender is gone. Over the Unix socket every request carries who the peer is, by the kernel's word.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,11 +21,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use crate::auth::Caller;
+use crate::budget::Budget;
 
 /// Connections of one listener at the same time; further ones wait in the kernel.
 /// 4,096: some 40 MiB, and far more senders than deliver at once.
@@ -48,6 +50,7 @@ pub enum Listener {
 pub async fn serve(listener: Listener, router: Router, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let budget = Budget::new();
     loop {
         let accepted = tokio::select! {
             () = stopped(&mut stop) => break,
@@ -56,11 +59,8 @@ pub async fn serve(listener: Listener, router: Router, mut stop: watch::Receiver
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, caller, place)) => {
-                let (router, stop) = (router.clone(), stop.clone());
-                connections.spawn(async move {
-                    connection(stream, caller, router, stop).await;
-                    drop(place);
-                });
+                let known = Known { caller, place: Place(Arc::new(place)), budget: budget.clone() };
+                connections.spawn(connection(stream, known, router.clone(), stop.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -72,10 +72,21 @@ pub async fn serve(listener: Listener, router: Router, mut stop: watch::Receiver
     while connections.join_next().await.is_some() {}
 }
 
+/// One of the connections that there may be at once.
+#[derive(Clone)]
+pub(crate) struct Place(#[expect(dead_code, reason = "held, never looked at")] Arc<OwnedSemaphorePermit>);
+
+/// What the requests of a connection are told about it.
+struct Known {
+    caller: Option<Caller>,
+    place: Place,
+    budget: Budget,
+}
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-type Accepted = (Box<dyn Stream>, Option<Caller>, tokio::sync::OwnedSemaphorePermit);
+type Accepted = (Box<dyn Stream>, Option<Caller>, OwnedSemaphorePermit);
 
 async fn accept(listener: &Listener, places: &Arc<Semaphore>) -> io::Result<Accepted> {
     let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
@@ -95,10 +106,13 @@ async fn accept(listener: &Listener, places: &Arc<Semaphore>) -> io::Result<Acce
     }
 }
 
-async fn connection(stream: Box<dyn Stream>, caller: Option<Caller>, router: Router, mut stop: watch::Receiver<bool>) {
+async fn connection(stream: Box<dyn Stream>, known: Known, router: Router, mut stop: watch::Receiver<bool>) {
     let service = service_fn(move |mut request: Request<Incoming>| {
-        if let Some(caller) = &caller {
-            request.extensions_mut().insert(caller.clone());
+        let extensions = request.extensions_mut();
+        extensions.insert(known.place.clone());
+        extensions.insert(known.budget.clone());
+        if let Some(caller) = &known.caller {
+            extensions.insert(caller.clone());
         }
         router.clone().oneshot(request.map(Body::new))
     });

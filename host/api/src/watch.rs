@@ -1,21 +1,23 @@
-//! Around every request: an id, a span, one line in the log, and a net for panics.
+//! Around every request: an id, a span, one line in the log, and a task of its own.
 //!
+//! The task goes on when the sender is gone: work that is half done, such as a run
+//! that is on disk and not yet queued, is done. It is the net for panics as well.
 //! The line holds method, path, status and time; never a query, a header or a body,
 //! since these may hold secrets.
 
-use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use model::Problem;
+use tokio::task::JoinError;
 use tracing::Instrument as _;
 
 use crate::error::ApiError;
+use crate::serve::Place;
 
 /// Names a request, so that what its sender saw can be found in the log.
 const REQUEST_ID: &str = "x-request-id";
@@ -29,10 +31,10 @@ async fn watch(request: Request, next: Next) -> Response {
     let id = request_id();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", id, %method, path);
+    let within = span.clone();
     async {
         let started = Instant::now();
-        let caught = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-        let mut response = caught.unwrap_or_else(|_| broke_down());
+        let mut response = tokio::spawn(handle(request, next).instrument(within)).await.unwrap_or_else(broke_down);
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
@@ -41,6 +43,11 @@ async fn watch(request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await
+}
+
+async fn handle(request: Request, next: Next) -> Response {
+    let _place = request.extensions().get::<Place>().cloned();
+    next.run(request).await
 }
 
 fn tell(status: StatusCode, started: Instant) {
@@ -61,7 +68,8 @@ fn request_id() -> String {
 }
 
 /// The panic's own words are in the log, by the process's panic hook.
-fn broke_down() -> Response {
+fn broke_down(error: JoinError) -> Response {
+    tracing::error!(panicked = error.is_panic(), "a request's task broke down");
     let problem = Problem::new("internal", "the host made a mistake")
         .cause("a fault in sluice; the log has the details")
         .fix("look in the host's log for the id in the header x-request-id, and report what it says");

@@ -15,10 +15,10 @@ pub struct Problems {
     pub problems: Vec<Problem>,
 }
 
-/// The answer of `/healthz`.
+/// The answer of `/healthz` and `/readyz`.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Alive {
-    /// `ok`
+    /// `ok`; `ready` or `draining`
     pub status: &'static str,
 }
 

@@ -20,7 +20,8 @@ async fn administration_wants_the_token() {
         assert_eq!(unknown.status, if status == 200 { 404 } else { 401 }, "unknown places are behind the token too");
     }
     assert_eq!(bench.admin_by_token("GET", "/healthz", &[], "").await.status, 200);
-    assert_eq!(bench.admin_by_token("GET", "/readyz", &[], "").await.status, 200);
+    let ready = bench.admin_by_token("GET", "/readyz", &[], "").await;
+    assert_eq!((ready.status, ready.body), (200, json!({ "status": "ready" })), "no figures without the token");
 }
 
 #[tokio::test]
@@ -79,6 +80,15 @@ async fn a_manual_flow_runs_from_start_to_end() {
 }
 
 #[tokio::test]
+async fn what_a_sender_who_is_gone_began_is_ended() {
+    let bench = Bench::new();
+    bench.apply(MANUAL).await.status_is(201);
+    bench.start_and_go("greet", &json!({ "name": "Ada" }));
+    let run = bench.first_run().await;
+    assert_eq!(bench.ended(run["id"].as_str().unwrap()).await["output"], "Hello Ada");
+}
+
+#[tokio::test]
 async fn every_error_of_a_flow_is_listed() {
     let bench = Bench::new();
     let reply = bench
@@ -104,6 +114,9 @@ async fn deliveries_are_verified_kept_once_and_run() {
     bench.hook(path, &[("x-signature", "00")], body).await.is(401, "signature");
     bench.hook(path, &[("x-signature", &signature), ("x-signature", &signature)], body).await.is(401, "signature");
     bench.hook("/hooks/test/none", &[("x-signature", &signature)], body).await.is(404, "unknown-flow");
+    let near = bench.hook("/hooks/test/order", &[("x-signature", &signature)], body).await;
+    near.is(404, "unknown-flow");
+    assert!(!near.body.to_string().contains("orders"), "the outside learns no names: {}", near.body);
     assert!(bench.runs().await.is_empty(), "nothing refused is kept");
 
     let first = bench.hook(path, &[("x-signature", &signature)], body).await;
@@ -163,7 +176,8 @@ async fn a_host_that_drains_takes_nothing_new() {
     let refused = bench.start("greet", json!({ "name": "Ada" })).await;
     refused.is(503, "shutting-down");
     assert_eq!(refused.retry_after.as_deref(), Some("5"));
-    assert_eq!(bench.admin("GET", "/readyz", &[], "").await.status, 503);
+    let ready = bench.admin("GET", "/readyz", &[], "").await;
+    assert_eq!((ready.status, ready.body), (503, json!({ "status": "draining" })));
 }
 
 #[tokio::test]

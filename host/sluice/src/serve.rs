@@ -70,6 +70,9 @@ enum LogFormat {
 /// How long a drain may take: service managers kill after 30 to 90 s.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 
+/// A token that an administrator chose; 32 hexadecimal digits have 128 random bits.
+const TOKEN_CHARS_MIN: usize = 32;
+
 /// Runs the host until a signal ends it.
 pub(crate) fn serve(global: &Global, serve: &Serve) -> Result<(), Stop> {
     start_log(serve.log_format);
@@ -176,7 +179,8 @@ fn bind_socket(path: &Path) -> Result<UnixListener, Stop> {
 fn admin_token(folder: &Folder) -> Result<String, Stop> {
     let path = folder.token();
     if path.exists() {
-        return Ok(input::read(&path)?.trim().to_owned());
+        let token = input::read(&path)?.trim().to_owned();
+        return if token.chars().count() < TOKEN_CHARS_MIN { Err(short_token(&path)) } else { Ok(token) };
     }
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
@@ -184,6 +188,18 @@ fn admin_token(folder: &Folder) -> Result<String, Stop> {
     write_whole(&path, format!("{token}\n").as_bytes()).map_err(anyhow::Error::new)?;
     tracing::info!(file = %path.display(), "made the administrators' token");
     Ok(token)
+}
+
+/// An empty file would let everybody in who sends an empty token.
+fn short_token(path: &Path) -> Stop {
+    Stop::failed(
+        Problem::new(
+            "token-short",
+            format!("the token in {} has less than {TOKEN_CHARS_MIN} characters", path.display()),
+        )
+        .cause("the file was emptied or edited; a short token can be guessed")
+        .fix("remove the file: a new token is made at the next start"),
+    )
 }
 
 fn announce(folder: &Folder, hooks: &TcpListener, admin: &TcpListener, open: usize) -> Result<(), Stop> {
@@ -231,7 +247,23 @@ impl std::fmt::Display for LogFormat {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::cli::Cli;
+
+    #[test]
+    fn a_token_that_can_be_guessed_is_refused() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(place.path().to_owned());
+        let made = admin_token(&folder).expect("made");
+        assert_eq!((made.len(), admin_token(&folder).expect("kept")), (64, made.clone()));
+        for (content, passes) in [("", false), (" \n", false), (&made[..31], false), (&made[..32], true)] {
+            fs::write(folder.token(), content).expect("written");
+            match admin_token(&folder) {
+                Ok(token) => assert!(passes && token == content, "{content:?}"),
+                Err(stop) => assert!(!passes && stop.problems[0].code == "token-short", "{content:?}"),
+            }
+        }
+    }
 
     #[test]
     fn the_grammar_is_sound() {

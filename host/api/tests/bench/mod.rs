@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use engine::{Engine, Options, Parts, SystemClock};
+use futures_util::FutureExt as _;
 use hmac::{Hmac, Mac as _};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
@@ -142,6 +143,26 @@ impl Bench {
 
     pub(crate) async fn start(&self, flow: &str, input: Value) -> Reply {
         self.admin_json(&format!("/api/v1/flows/test/{flow}/runs"), &json!({ "input": input })).await
+    }
+
+    /// Sends the request and goes away without waiting for anything.
+    pub(crate) fn start_and_go(&self, flow: &str, input: &Value) {
+        let (path, body) = (format!("/api/v1/flows/test/{flow}/runs"), json!({ "input": input }).to_string());
+        let mut request = request("POST", &path, &[("content-type", "application/json")], body.into());
+        request.extensions_mut().insert(Caller("ada".to_owned()));
+        let answer = send(api::admin_router(self.engine.clone(), Auth::Vouched), request).now_or_never();
+        assert!(answer.is_none(), "{answer:?} came at once");
+    }
+
+    /// A run, once there is one.
+    pub(crate) async fn first_run(&self) -> Value {
+        for _ in 0..100_000 {
+            if let Some(run) = self.runs().await.into_iter().next() {
+                return run;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("no run begins")
     }
 
     pub(crate) async fn runs(&self) -> Vec<Value> {
