@@ -63,6 +63,15 @@ impl Schema {
     /// is too large, its local references followed.
     pub fn compile(document: &Value) -> Result<Self, SchemaError> {
         bounds::check(document)?;
+        Self::compile_own(document)
+    }
+
+    /// Compiles a document of the host's own, which may be recursive and is not
+    /// bounded. Never for one that somebody else wrote.
+    ///
+    /// # Errors
+    /// When it is not valid JSON Schema 2020-12, or refers outside itself.
+    pub fn compile_own(document: &Value) -> Result<Self, SchemaError> {
         let patterns = PatternOptions::regex().size_limit(bounds::PATTERN_BYTES_MAX);
         let validator = jsonschema::draft202012::options()
             .with_pattern_options(patterns)
