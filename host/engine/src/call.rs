@@ -152,7 +152,7 @@ impl Engine {
         let operation = target.operation().cloned();
         let authority = self.0.catalogue.authority(whom.environment, installed, operation.as_ref(), connection)?;
         if let CallTarget::Action { operation, input } = &target {
-            check_input(installed.taken(operation), input)?;
+            check_input(installed.taken(operation)?, input)?;
         }
         let component = self.component(installed).await.map_err(|problem| Failure::Unavailable { problem })?;
         let mut limits = authority.limits();
@@ -181,7 +181,7 @@ impl Engine {
         };
         let mut report = self.0.sandbox.call(&component, Call { work: work(target), context, limits, session }).await;
         if let (Ok(answer), Some(operation)) = (&report.outcome, &operation)
-            && let Err(failure) = check_answer(installed.given(operation), answer)
+            && let Err(failure) = installed.given(operation).and_then(|schema| check_answer(schema, answer))
         {
             report.outcome = Err(failure);
         }
@@ -216,14 +216,12 @@ fn work(target: CallTarget) -> Work {
     }
 }
 
-fn check_input(schema: Option<&Schema>, input: &Value) -> Result<(), Failure> {
-    match schema.map(|schema| schema.check(input)) {
-        Some(fields) if !fields.is_empty() => Err(Failure::InvalidInput { fields }),
-        _ => Ok(()),
-    }
+fn check_input(schema: &Schema, input: &Value) -> Result<(), Failure> {
+    let fields = schema.check(input);
+    if fields.is_empty() { Ok(()) } else { Err(Failure::InvalidInput { fields }) }
 }
 
-fn check_answer(schema: Option<&Schema>, answer: &Answer) -> Result<(), Failure> {
+fn check_answer(schema: &Schema, answer: &Answer) -> Result<(), Failure> {
     let fields = match answer {
         Answer::Output(output) => check_json(schema, output),
         Answer::Events(events) => events.iter().flat_map(|event| check_json(schema, &event.payload)).collect(),
@@ -232,14 +230,14 @@ fn check_answer(schema: Option<&Schema>, answer: &Answer) -> Result<(), Failure>
     if fields.is_empty() { Ok(()) } else { Err(Failure::InvalidOutput { fields }) }
 }
 
-fn check_json(schema: Option<&Schema>, json: &str) -> Vec<FieldProblem> {
+fn check_json(schema: &Schema, json: &str) -> Vec<FieldProblem> {
     match serde_json::from_str(json) {
         Ok(value) if is_too_deep(&value) => vec![FieldProblem {
             path: String::new(),
             expected: format!("at most {DEPTH_MAX} levels of nesting"),
             got: "more".to_owned(),
         }],
-        Ok(value) => schema.map(|schema| schema.check(&value)).unwrap_or_default(),
+        Ok(value) => schema.check(&value),
         Err(error) => vec![FieldProblem { path: String::new(), expected: "JSON".to_owned(), got: error.to_string() }],
     }
 }

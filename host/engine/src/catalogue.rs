@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use model::{ConnectionId, Digest, Environment, Failure, Manifest, OperationId, PluginId, Problem, Schema};
+use model::{
+    ConnectionId, Digest, Environment, Failure, Manifest, OperationId, PluginId, Problem, Schema, SchemaError,
+};
 use policy::{Approval, Authority, Ceiling, ConnectionFacts, Subject};
 use sandbox::Plugin;
 
@@ -32,7 +34,7 @@ struct Schemas {
 
 struct LazySchema {
     document: serde_json::Value,
-    compiled: OnceLock<Option<Schema>>,
+    compiled: OnceLock<Result<Schema, SchemaError>>,
 }
 
 impl LazySchema {
@@ -40,9 +42,14 @@ impl LazySchema {
         Self { document: document.clone(), compiled: OnceLock::new() }
     }
 
-    /// Schemas were compiled at install; one that this release refuses checks nothing.
-    fn get(&self) -> Option<&Schema> {
-        self.compiled.get_or_init(|| Schema::compile(&self.document).ok()).as_ref()
+    /// Schemas were compiled at install; one that this release refuses lets nothing pass.
+    fn get(&self) -> Result<&Schema, Failure> {
+        self.compiled.get_or_init(|| Schema::compile(&self.document)).as_ref().map_err(|error| {
+            let problem = Problem::new("schema-refused", error.to_string())
+                .cause("the plugin was installed by a release that accepted this schema")
+                .fix("install a version of the plugin with a simpler schema");
+            Failure::Unavailable { problem }
+        })
     }
 }
 
@@ -68,13 +75,18 @@ impl Installed {
     }
 
     /// The schema of an action's input or a trigger's config.
-    pub(crate) fn taken(&self, operation: &OperationId) -> Option<&Schema> {
-        self.schemas.get(operation)?.taken.get()
+    pub(crate) fn taken(&self, operation: &OperationId) -> Result<&Schema, Failure> {
+        self.schemas(operation)?.taken.get()
     }
 
     /// The schema of an action's output or a trigger's events.
-    pub(crate) fn given(&self, operation: &OperationId) -> Option<&Schema> {
-        self.schemas.get(operation)?.given.get()
+    pub(crate) fn given(&self, operation: &OperationId) -> Result<&Schema, Failure> {
+        self.schemas(operation)?.given.get()
+    }
+
+    fn schemas(&self, operation: &OperationId) -> Result<&Schemas, Failure> {
+        let unknown = || Failure::Unavailable { problem: unknown_operation(self.manifest(), Some(operation)) };
+        self.schemas.get(operation).ok_or_else(unknown)
     }
 }
 

@@ -24,15 +24,15 @@ pub(crate) struct Published {
 }
 
 impl Published {
-    pub(crate) fn new(environment: Environment, record: VersionRecord) -> Self {
+    pub(crate) fn new(environment: Environment, record: VersionRecord) -> Result<Self, EngineError> {
         let document = match record.plan.trigger() {
             flow::Trigger::Connector { .. } => None,
             flow::Trigger::Webhook { event, .. } => event.as_ref(),
             flow::Trigger::Manual { input } => input.as_ref(),
         };
         // The flow's check has compiled it already.
-        let event = document.and_then(|document| model::Schema::compile(document).ok());
-        Self { environment, record, event }
+        let event = document.map(model::Schema::compile).transpose().map_err(EngineError::internal)?;
+        Ok(Self { environment, record, event })
     }
 
     pub(crate) fn plan(&self) -> &Plan {
@@ -153,7 +153,7 @@ impl Engine {
         VERSIONS.put(&mut batch, &[in_environment, id, &version.to_be_bytes()], &record)?;
         FLOWS.put(&mut batch, &[in_environment, id], &flow)?;
         self.0.store.commit(batch).await?;
-        let published = Arc::new(Published::new(environment.clone(), record));
+        let published = Arc::new(Published::new(environment.clone(), record)?);
         self.0.flows.put(published.clone());
         Ok(view(&published))
     }
@@ -205,7 +205,7 @@ impl Engine {
                 format!("flow {id} has no version {version} in {environment}"),
             ))
         })?;
-        let published = Arc::new(Published::new(environment.clone(), record));
+        let published = Arc::new(Published::new(environment.clone(), record)?);
         let mut older = self.0.flows.older.write().unwrap_or_else(PoisonError::into_inner);
         if older.len() >= OLDER_MAX {
             older.clear();

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::LimitsPart;
 use crate::name::Scope;
 use crate::problem::Problem;
 
@@ -206,8 +207,12 @@ impl Failure {
                 Problem::new("policy-denied", format!("denied by policy: {rule}")).fix(fix)
             }
             Self::LimitExceeded { which, limit } => {
-                Problem::new("limit-exceeded", format!("the call reached its limit {which} = {limit}"))
-                    .fix(format!("raise {which} in the plugin's grant if the connector is trusted with more"))
+                let problem = Problem::new("limit-exceeded", format!("the call reached its limit {which} = {limit}"));
+                if LimitsPart::knows(which) {
+                    problem.fix(format!("raise {which} in the plugin's grant if the connector is trusted with more"))
+                } else {
+                    problem.cause("a fault in the connector; this limit of the host's is the same for all")
+                }
             }
             Self::Crashed { message } => Problem::new("crashed", format!("the connector broke off: {message}"))
                 .cause("a fault in the connector; it cannot harm its neighbours"),

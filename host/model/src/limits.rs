@@ -39,6 +39,11 @@ macro_rules! limits {
         }
 
         impl LimitsPart {
+            /// Whether grants can set a limit of this name. Others are the host's own.
+            pub fn knows(name: &str) -> bool {
+                [$(stringify!($field)),*].contains(&name)
+            }
+
             /// The limits said, by name as documents write them.
             pub fn entries(&self) -> Vec<(&'static str, u64)> {
                 let mut entries = Vec::new();
