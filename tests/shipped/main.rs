@@ -43,3 +43,17 @@ fn every_policy_file_parses() -> Result<()> {
     ensure!(count == 5, "policies/ holds {count} documents");
     Ok(())
 }
+
+#[test]
+fn every_connector_passes_its_samples_in_the_real_host() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let settings = Settings::in_folder(folder.path());
+    for name in ["files", "github", "http", "slack"] {
+        let wasm = plugins().join(format!("{name}.wasm")).display().to_string();
+        let samples = root().join(format!("plugins/{name}/samples")).display().to_string();
+        let tested = settings.run(&["plugin", "test", &wasm, "--samples", &samples])?;
+        ensure!(tested.code == 0, "{name} fails its samples:\n{}", tested.text());
+        ensure!(tested.stdout.contains("passed"), "{name} has no samples:\n{}", tested.text());
+    }
+    Ok(())
+}
