@@ -72,7 +72,7 @@ fn prepare(target: &Path, sluice: &Path, folder: &Path, data: &Path) -> Result<(
         let shown = run(sluice, data, &["--json", "plugin", "install", path(&file)?])?;
         if id.is_none() {
             let shown: serde_json::Value = serde_json::from_str(&shown)?;
-            let found = shown.pointer("/manifest/id").or_else(|| shown.pointer("/0/manifest/id"));
+            let found = shown.pointer("/plugins/0/manifest/id");
             let name = found.and_then(serde_json::Value::as_str).context("the installed plugin has an id")?.to_owned();
             fs::write(&grant, format!("version = 1\nplugin = \"{name}\"\n[operations.\"*\"]\n"))?;
             id = Some(name);
