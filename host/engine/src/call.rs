@@ -179,7 +179,7 @@ impl Engine {
                 scopes: connection.record.scopes.iter().map(ToString::to_string).collect(),
             }),
         };
-        let mut report = self.0.sandbox.call(&component, Call { work: work(target), context, limits, session }).await;
+        let mut report = component.call(Call { work: work(target), context, limits, session }).await;
         if let (Ok(answer), Some(operation)) = (&report.outcome, &operation)
             && let Err(failure) = installed.given(operation).and_then(|schema| check_answer(schema, answer))
         {

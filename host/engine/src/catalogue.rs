@@ -11,8 +11,8 @@ use model::{
     ConnectionId, Digest, Environment, Failure, Manifest, OperationId, PluginId, Problem, Schema, SchemaError,
 };
 use policy::{Approval, Authority, Ceiling, ConnectionFacts, Subject};
-use sandbox::Plugin;
 
+use crate::connectors::Connector;
 use crate::records::{ApprovalRecord, ConnectionRecord, PluginRecord};
 
 /// The connector id of connections that only verify built-in webhook triggers.
@@ -21,7 +21,7 @@ pub const BUILT_IN_WEBHOOK: &str = "webhook";
 /// An installed plugin, compiled when it is first called.
 pub(crate) struct Installed {
     pub(crate) record: PluginRecord,
-    pub(crate) plugin: OnceLock<Plugin>,
+    pub(crate) connector: OnceLock<Arc<dyn Connector>>,
     schemas: HashMap<OperationId, Schemas>,
 }
 
@@ -54,7 +54,7 @@ impl LazySchema {
 }
 
 impl Installed {
-    pub(crate) fn new(record: PluginRecord, plugin: Option<Plugin>) -> Self {
+    pub(crate) fn new(record: PluginRecord, connector: Option<Arc<dyn Connector>>) -> Self {
         let schemas = |id: &OperationId, taken, given| {
             (id.clone(), Schemas { taken: LazySchema::new(taken), given: LazySchema::new(given) })
         };
@@ -63,11 +63,11 @@ impl Installed {
         let triggers = manifest.triggers.iter().map(|trigger| schemas(&trigger.id, &trigger.config, &trigger.event));
         let schemas = actions.chain(triggers).collect();
         let cell = OnceLock::new();
-        if let Some(plugin) = plugin {
+        if let Some(connector) = connector {
             // A new cell is empty.
-            let _ = cell.set(plugin);
+            let _ = cell.set(connector);
         }
-        Self { record, plugin: cell, schemas }
+        Self { record, connector: cell, schemas }
     }
 
     pub(crate) fn manifest(&self) -> &Manifest {

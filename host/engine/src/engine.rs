@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use model::Problem;
 use policy::Ceiling;
-use sandbox::Sandbox;
 use store::{Order, Store};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
@@ -15,6 +14,7 @@ use vault::{Secrets, Vault};
 use crate::catalogue::{Catalogue, Installed};
 use crate::clock::Clock;
 use crate::connections;
+use crate::connectors::Connectors;
 use crate::error::EngineError;
 use crate::flows::{Flows, PAGE};
 use crate::queue::Queue;
@@ -29,7 +29,7 @@ pub struct Parts {
     /// Where secrets are sealed.
     pub vault: Vault,
     /// Where connectors run.
-    pub sandbox: Sandbox,
+    pub connectors: Arc<dyn Connectors>,
     /// The only way out.
     pub egress: Arc<egress::Egress>,
     /// What no grant exceeds.
@@ -65,7 +65,7 @@ pub(crate) struct Inner {
     pub(crate) folder: PathBuf,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) vault: Vault,
-    pub(crate) sandbox: Sandbox,
+    pub(crate) connectors: Arc<dyn Connectors>,
     pub(crate) egress: Arc<egress::Egress>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) catalogue: Catalogue,
@@ -106,7 +106,7 @@ impl Engine {
             folder: parts.folder,
             store: parts.store,
             vault: parts.vault,
-            sandbox: parts.sandbox,
+            connectors: parts.connectors,
             egress: parts.egress,
             clock: parts.clock,
             options: parts.options,

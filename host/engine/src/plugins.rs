@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use model::{Digest, Environment, PluginId, Problem};
 use policy::{Approval, Grant};
-use sandbox::Plugin;
 use store::Batch;
 
 use crate::catalogue::{Installed, no_plugin};
+use crate::connectors::{Connector, Wasm};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::records::{APPROVALS, ApprovalRecord, PLUGINS, PluginRecord, Revoked};
@@ -41,11 +41,10 @@ impl Engine {
         if let Some(installed) = self.0.catalogue.plugin(&digest) {
             return Ok(self.plugin_view(&installed));
         }
-        let (engine, wasm) = (self.clone(), Arc::new(wasm));
-        let bytes = wasm.clone();
-        let loaded = tokio::task::spawn_blocking(move || engine.0.sandbox.load(&bytes)).await;
-        let plugin = loaded.map_err(EngineError::internal)?.map_err(|error| EngineError::invalid(error.into()))?;
-        let manifest = self.0.sandbox.describe(&plugin).await.map_err(EngineError::Invalid)?;
+        let wasm = Arc::new(wasm);
+        let loaded = self.0.connectors.load(digest, Wasm::Bytes(wasm.clone())).await;
+        let connector = loaded.map_err(EngineError::invalid)?;
+        let manifest = connector.describe().await.map_err(EngineError::Invalid)?;
         let path = self.plugin_path(&digest);
         let content = wasm.clone();
         let kept =
@@ -61,7 +60,7 @@ impl Engine {
         let mut batch = Batch::new();
         PLUGINS.put(&mut batch, &[digest.as_bytes()], &record)?;
         self.0.store.commit(batch).await?;
-        let installed = Arc::new(Installed::new(record, Some(plugin)));
+        let installed = Arc::new(Installed::new(record, Some(connector)));
         self.0.catalogue.put_plugin(installed.clone());
         Ok(self.plugin_view(&installed))
     }
@@ -186,19 +185,14 @@ impl Engine {
         Ok(())
     }
 
-    /// The component, compiled or from the code cache. Off the async threads.
-    pub(crate) async fn component(&self, installed: &Arc<Installed>) -> Result<Plugin, Problem> {
-        if let Some(plugin) = installed.plugin.get() {
-            return Ok(plugin.clone());
+    /// The component, ready to be called: loaded at its first call.
+    pub(crate) async fn component(&self, installed: &Arc<Installed>) -> Result<Arc<dyn Connector>, Problem> {
+        if let Some(connector) = installed.connector.get() {
+            return Ok(connector.clone());
         }
-        let (engine, installed) = (self.clone(), installed.clone());
-        let loading = tokio::task::spawn_blocking(move || {
-            let digest = installed.record.digest;
-            let path = engine.plugin_path(&digest);
-            let plugin = engine.0.sandbox.load_cached(&digest, || fs::read(&path)).map_err(Problem::from)?;
-            Ok(installed.plugin.get_or_init(|| plugin).clone())
-        });
-        loading.await.unwrap_or_else(|error| Err(Problem::new("plugin-not-loaded", error.to_string())))
+        let digest = installed.record.digest;
+        let connector = self.0.connectors.load(digest, Wasm::File(self.plugin_path(&digest))).await?;
+        Ok(installed.connector.get_or_init(|| connector).clone())
     }
 
     fn plugin_view(&self, installed: &Installed) -> PluginView {

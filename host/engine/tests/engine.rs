@@ -49,8 +49,10 @@ impl Host {
         let parts = Parts {
             folder: folder.to_owned(),
             store: store.clone(),
-            sandbox: Sandbox::open(sandbox::Options::new(folder.join("cache"), vault.derive_key("test")))
-                .expect("a sandbox"),
+            connectors: Arc::new(
+                Sandbox::open(sandbox::Options::new(folder.join("cache"), vault.derive_key("test")))
+                    .expect("a sandbox"),
+            ),
             vault,
             egress: Arc::new(Egress::new(EgressOptions::default()).expect("egress")),
             ceiling: Arc::new(ceiling),

@@ -42,7 +42,7 @@ impl Host {
             folder: folder.path().to_owned(),
             store: store.clone(),
             vault,
-            sandbox,
+            connectors: Arc::new(sandbox),
             egress: open_egress(folder)?,
             ceiling: Arc::new(read_ceiling(folder, ceiling)?),
             clock: Arc::new(SystemClock),

@@ -30,7 +30,7 @@ pub(crate) fn engine(folder: &Path, store: Arc<JournalStore>) -> Result<Engine> 
         folder: folder.to_owned(),
         store,
         vault,
-        sandbox: Sandbox::open(options)?,
+        connectors: Arc::new(Sandbox::open(options)?),
         egress: Arc::new(Egress::new(EgressOptions::default())?),
         ceiling: Arc::new(ceiling),
         clock: Arc::new(SystemClock),

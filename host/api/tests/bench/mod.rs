@@ -70,7 +70,7 @@ impl Bench {
             folder: folder.path().to_owned(),
             store: Arc::new(store),
             vault: vault::Vault::open(&folder.path().join("vault.key")).unwrap(),
-            sandbox: sandbox::Sandbox::open(sandbox).unwrap(),
+            connectors: Arc::new(sandbox::Sandbox::open(sandbox).unwrap()),
             egress: Arc::new(egress::Egress::new(egress::EgressOptions::default()).unwrap()),
             ceiling: Arc::new(ceiling),
             clock: Arc::new(SystemClock),
