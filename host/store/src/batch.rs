@@ -4,6 +4,7 @@
 //! keys and values are bytes. A batch is encoded while it is being filled, so
 //! that the committer only copies it.
 
+use crate::history::Retire;
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -13,6 +14,7 @@ pub const KEY_BYTES_MAX: usize = 1024;
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
+const RETIRED: u8 = 3;
 
 /// One atomic change: all of its writes become durable and visible together,
 /// or none does. Later writes to a key within the batch win.
@@ -20,6 +22,7 @@ const DELETE: u8 = 2;
 pub struct Batch {
     encoded: Vec<u8>,
     expectations: Vec<Expectation>,
+    retires: Vec<Retire>,
     key_too_long: Option<usize>,
 }
 
@@ -60,6 +63,13 @@ impl Batch {
         self.encoded.extend_from_slice(key);
     }
 
+    /// After all writes of the batch, takes rows out of the living state and
+    /// keeps them as one document of history.
+    pub fn retire(&mut self, retire: Retire) {
+        self.key_too_long = self.key_too_long.or(retire.part_too_long(KEY_BYTES_MAX));
+        self.retires.push(retire);
+    }
+
     /// The batch is a conflict unless `key` is absent just before it.
     pub fn expect_absent(&mut self, key: impl AsRef<[u8]>) {
         self.expect(key.as_ref(), false);
@@ -73,7 +83,7 @@ impl Batch {
     /// True when the batch writes nothing (it may still expect something).
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.encoded.is_empty()
+        self.encoded.is_empty() && self.retires.is_empty()
     }
 
     /// Size of the writes in the journal, in bytes, without the frame's header.
@@ -86,8 +96,8 @@ impl Batch {
         self.key_too_long
     }
 
-    pub(crate) fn into_parts(self) -> (Bytes, Vec<Expectation>) {
-        (Bytes::from(self.encoded), self.expectations)
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts { payload: self.encoded.into(), expectations: self.expectations, retires: self.retires }
     }
 
     fn expect(&mut self, key: &[u8], present: bool) {
@@ -103,12 +113,38 @@ impl Batch {
     }
 }
 
+/// A batch as it is queued.
+pub(crate) struct Parts {
+    pub(crate) payload: Bytes,
+    pub(crate) expectations: Vec<Expectation>,
+    pub(crate) retires: Vec<Retire>,
+}
+
+/// Appends the record of a retirement, as the committer has worked it out.
+pub(crate) fn append_retired(payload: &mut Vec<u8>, body: &[u8]) {
+    payload.push(RETIRED);
+    payload
+        .extend_from_slice(&u32::try_from(body.len()).expect("a record names rows that fit into memory").to_le_bytes());
+    payload.extend_from_slice(body);
+}
+
+/// Bytes of a retirement's record before its body.
+pub(crate) const RETIRED_HEADER_BYTES: usize = 5;
+
 /// One decoded write, as ranges of the encoded batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Write {
-    pub(crate) key: Range<usize>,
-    /// `None` deletes the key.
-    pub(crate) value: Option<Range<usize>>,
+pub(crate) enum Write {
+    Put {
+        key: Range<usize>,
+        value: Range<usize>,
+    },
+    Delete {
+        key: Range<usize>,
+    },
+    /// Rows became a document of history; the body says which.
+    Retired {
+        body: Range<usize>,
+    },
 }
 
 /// Walks the writes of an encoded batch. `None` inside the iteration means
@@ -126,20 +162,32 @@ pub(crate) fn writes(encoded: &[u8]) -> impl Iterator<Item = Option<Write>> + '_
 }
 
 fn decode(encoded: &[u8], at: usize) -> Option<(Write, usize)> {
-    let tag = *encoded.get(at)?;
-    let key_len = usize::from(u16::from_le_bytes(encoded.get(at + 1..at + 3)?.try_into().ok()?));
-    let (key_at, value_len) = match tag {
+    let (write, end) = match *encoded.get(at)? {
         PUT => {
-            let len = u32::from_le_bytes(encoded.get(at + 3..at + 7)?.try_into().ok()?);
-            (at + 7, Some(usize::try_from(len).ok()?))
+            let (key, len) = (at + 7..at + 7 + u16_at(encoded, at + 1)?, u32_at(encoded, at + 3)?);
+            let value = key.end..key.end + len;
+            (Write::Put { key, value: value.clone() }, value.end)
         }
-        DELETE => (at + 3, None),
+        DELETE => {
+            let key = at + 3..at + 3 + u16_at(encoded, at + 1)?;
+            (Write::Delete { key: key.clone() }, key.end)
+        }
+        RETIRED => {
+            let start = at + RETIRED_HEADER_BYTES;
+            let body = start..start + u32_at(encoded, at + 1)?;
+            (Write::Retired { body: body.clone() }, body.end)
+        }
         _ => return None,
     };
-    let key_end = key_at + key_len;
-    let end = key_end + value_len.unwrap_or(0);
-    let value = value_len.map(|_| key_end..end);
-    (end <= encoded.len()).then_some((Write { key: key_at..key_end, value }, end))
+    (end <= encoded.len()).then_some((write, end))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<usize> {
+    Some(usize::from(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?)))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
+    usize::try_from(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?)).ok()
 }
 
 #[cfg(test)]
@@ -147,10 +195,13 @@ mod tests {
     use super::*;
 
     fn decoded(batch: Batch) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        let (bytes, _) = batch.into_parts();
+        let bytes = batch.into_parts().payload;
         writes(&bytes)
-            .map(|write| write.expect("a write"))
-            .map(|write| (bytes[write.key].to_vec(), write.value.map(|value| bytes[value].to_vec())))
+            .map(|write| match write.expect("a write") {
+                Write::Put { key, value } => (bytes[key].to_vec(), Some(bytes[value].to_vec())),
+                Write::Delete { key } => (bytes[key].to_vec(), None),
+                Write::Retired { .. } => panic!("nothing was retired"),
+            })
             .collect()
     }
 
@@ -170,9 +221,14 @@ mod tests {
     fn cut_short_is_never_a_different_write() {
         let mut batch = Batch::new();
         batch.put("key", "value");
-        let (bytes, _) = batch.into_parts();
+        let mut bytes = batch.into_parts().payload.to_vec();
+        append_retired(&mut bytes, b"body");
+        let whole = writes(&bytes).collect::<Option<Vec<_>>>().expect("writes");
+        assert_eq!(whole.len(), 2);
         for cut in 1..bytes.len() {
-            assert_eq!(writes(&bytes[..cut]).collect::<Vec<_>>(), [None], "cut at {cut}");
+            let cut_short: Vec<_> = writes(&bytes[..cut]).collect();
+            let expected = if cut < 15 { vec![None] } else { vec![Some(whole[0].clone()), None] };
+            assert_eq!(cut_short, if cut == 15 { vec![Some(whole[0].clone())] } else { expected }, "cut at {cut}");
         }
     }
 

@@ -6,6 +6,7 @@
 //! would only fill memory.
 
 use crate::disk::Disk;
+use crate::history::History;
 use crate::journal::StoreId;
 use crate::options::Options;
 use crate::overlay::Overlay;
@@ -17,12 +18,16 @@ use std::time::Duration;
 /// second: soon for a person who makes space, nothing for the host.
 const SPACE_PAUSE: Duration = Duration::from_secs(1);
 
+/// Why rows are behind although nothing failed.
+const DISK_FULL: &str = "the disk is full";
+
 /// See the module.
 pub(crate) struct Behind {
     pub(crate) overlay: Overlay,
     pub(crate) rows: Arc<dyn Rows>,
     disk: Arc<dyn Disk>,
     store: StoreId,
+    history: Arc<History>,
     options: Options,
     signals: Mutex<Signals>,
     to_thread: Condvar,
@@ -49,6 +54,7 @@ impl Behind {
         rows: Arc<dyn Rows>,
         disk: Arc<dyn Disk>,
         store: StoreId,
+        history: Arc<History>,
         options: Options,
     ) -> Self {
         Self {
@@ -56,6 +62,7 @@ impl Behind {
             rows,
             disk,
             store,
+            history,
             options,
             signals: Mutex::default(),
             to_thread: Condvar::new(),
@@ -83,6 +90,9 @@ impl Behind {
         if has_room() {
             return true;
         }
+        if self.options.stepped {
+            return self.try_round();
+        }
         let mut signals = self.signals();
         while !has_room() {
             if signals.failed.is_some() || signals.short_of_space {
@@ -99,6 +109,9 @@ impl Behind {
     /// Waits until the rows hold everything that is visible now.
     pub(crate) fn settle(&self) -> Result<(), Arc<str>> {
         let goal = self.overlay.read().visible().sequence;
+        if self.options.stepped && !self.try_round() {
+            return Err(self.failed().unwrap_or_else(|| DISK_FULL.into()));
+        }
         let mut signals = self.signals();
         let tries = signals.tries;
         while self.overlay.read().applied().sequence < goal {
@@ -106,7 +119,7 @@ impl Behind {
                 return Err(Arc::clone(reason));
             }
             if signals.short_of_space && signals.tries > tries {
-                return Err("the disk is full".into());
+                return Err(DISK_FULL.into());
             }
             signals.hurry = true;
             signals.dirty = true;
@@ -138,12 +151,34 @@ impl Behind {
                 self.fail(&error.to_string());
                 return;
             }
+            self.write_indexes();
             let mut signals = self.signals();
             signals.short_of_space = false;
             signals.tries += 1;
             drop(signals);
             self.from_thread.notify_all();
         }
+    }
+
+    /// In stepped mode, after a group: a round once enough came together.
+    pub(crate) fn step(&self) {
+        self.write_indexes();
+        if self.signals().bytes >= self.options.behind_bytes {
+            self.try_round();
+        }
+    }
+
+    /// A round on the caller's thread, unless there is too little space or the
+    /// rows failed. False when it did not come about.
+    fn try_round(&self) -> bool {
+        if self.failed().is_some() || !self.has_space() {
+            return false;
+        }
+        let mut signals = self.signals();
+        signals.bytes = 0;
+        signals.dirty = false;
+        drop(signals);
+        self.round().inspect_err(|error| self.fail(&error.to_string())).is_ok()
     }
 
     /// One round, on the caller's thread: everything visible goes to the rows.
@@ -153,6 +188,15 @@ impl Behind {
         let drained = self.overlay.write().end_drain(place);
         drop((changes, drained));
         Ok(())
+    }
+
+    /// Writes the index files of segments that were closed. They can be made
+    /// again, so a failure is said and tried again later.
+    pub(crate) fn write_indexes(&self) {
+        let open = self.overlay.read().visible().segment;
+        if let Err(error) = self.history.write_files(open) {
+            tracing::warn!(%error, "the index of a closed segment could not be written");
+        }
     }
 
     /// Marks the rows as unusable; readers still find the overlay.

@@ -5,16 +5,18 @@
 //! group is durable and visible; the first failure that is not a clean "full"
 //! ends the thread and answers everybody.
 
-use crate::batch::{self, Expectation};
+use crate::batch::{self, Write};
 use crate::behind::Behind;
 use crate::commit::{CommitError, Position};
+use crate::decide::{Group, Reach};
+use crate::history::{self, History};
 use crate::journal::{Journal, Pointer, WriteFailure, Written};
 use crate::options::Options;
 use crate::overlay::Layers;
 use crate::queue::{Queue, Waiting};
 use crate::rows::{Cell, RowsError};
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -38,6 +40,13 @@ pub(crate) struct Committer {
     pub(crate) behind: Arc<Behind>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) options: Options,
+    pub(crate) history: Arc<History>,
+    /// The newest segment that the history knows of.
+    pub(crate) indexed: u64,
+    /// Segments that are no longer there.
+    pub(crate) unlinked: BTreeSet<u64>,
+    /// Writing has failed for good.
+    pub(crate) broken: bool,
 }
 
 /// A batch of the group, with what was decided about it.
@@ -61,21 +70,56 @@ impl Committer {
     /// The thread: runs until the queue is closed and empty, or writing fails.
     pub(crate) fn run(mut self) {
         let _stop = StopOnPanic(Arc::clone(&self.queue));
-        let mut waiting = Vec::new();
-        let mut decided = Vec::new();
+        let (mut waiting, mut decided) = (Vec::new(), Vec::new());
         while self.queue.take(self.options.group_bytes, &mut waiting).is_some() {
-            match self.commit_group(&mut waiting, &mut decided) {
-                Ok(()) => {}
-                Err(WriteFailure::Full) => refuse(&mut waiting, &mut decided, &CommitError::Full),
-                Err(WriteFailure::Broken(reason)) => {
-                    tracing::error!(%reason, "the store has stopped writing");
-                    self.queue.close(&reason);
-                    refuse(&mut waiting, &mut decided, &CommitError::Stopped { reason: reason.as_str().into() });
-                    self.queue.stop(&reason);
-                    return;
-                }
+            if !self.commit_or_refuse(&mut waiting, &mut decided) {
+                return;
             }
         }
+        self.seal();
+    }
+
+    /// In stepped mode: commits what waits, then lets the rows catch up when
+    /// enough came together.
+    pub(crate) fn step(&mut self) {
+        let (mut waiting, mut decided) = (Vec::new(), Vec::new());
+        while self.queue.try_take(self.options.group_bytes, &mut waiting).is_some() {
+            if !self.commit_or_refuse(&mut waiting, &mut decided) {
+                return;
+            }
+            self.behind.step();
+        }
+    }
+
+    /// In stepped mode: commits what waits, as the last.
+    pub(crate) fn finish(mut self) {
+        self.step();
+        // A writer that broke has refused, and must not write a seal.
+        if !self.broken {
+            self.seal();
+        }
+    }
+
+    /// Commits a group; false when nothing may be written any more.
+    fn commit_or_refuse(&mut self, waiting: &mut Vec<Waiting>, decided: &mut Vec<Decided>) -> bool {
+        match self.commit_group(waiting, decided) {
+            Ok(()) => true,
+            Err(WriteFailure::Full) => {
+                refuse(waiting, decided, &CommitError::Full);
+                true
+            }
+            Err(WriteFailure::Broken(reason)) => {
+                tracing::error!(%reason, "the store has stopped writing");
+                self.broken = true;
+                self.queue.close(&reason);
+                refuse(waiting, decided, &CommitError::Stopped { reason: reason.as_str().into() });
+                self.queue.stop(&reason);
+                false
+            }
+        }
+    }
+
+    fn seal(&mut self) {
         if let Err(failure) = self.journal.seal() {
             tracing::warn!(?failure, "the journal was closed without its seal");
         }
@@ -111,18 +155,21 @@ impl Committer {
     }
 
     fn decide(&mut self, waiting: &mut Vec<Waiting>, decided: &mut Vec<Decided>) -> Result<(), RowsError> {
-        let track = waiting.iter().skip(1).any(|batch| !batch.expectations.is_empty());
-        let mut earlier = HashMap::new();
-        for batch in waiting.drain(..) {
+        let asks = |batch: &Waiting| !batch.expectations.is_empty() || !batch.retires.is_empty();
+        let track = waiting.iter().skip(1).any(asks) || waiting.iter().any(|batch| !batch.retires.is_empty());
+        let mut group = Group::default();
+        for mut batch in waiting.drain(..) {
             // On an error the batches left undecided are dropped unanswered,
             // which their commits take for a stop.
-            let verdict = match self.conflict(&batch.expectations, &earlier)? {
+            let conflict = group.conflict(&batch.expectations, &self.behind.overlay, &*self.behind.rows)?;
+            let verdict = match conflict {
                 Some(key) => Verdict::Conflict(key),
-                None if batch.payload.is_empty() => Verdict::Holds,
+                None if batch.payload.is_empty() && batch.retires.is_empty() => Verdict::Holds,
                 None => {
                     if track {
-                        remember(&batch.payload, &mut earlier);
+                        group.note(&batch.payload, self.journal.next_payload_at());
                     }
+                    self.work_out(&mut batch, &mut group)?;
                     let (sequence, payload_at) = self.journal.add(&batch.payload);
                     Verdict::Write { sequence, payload_at }
                 }
@@ -132,25 +179,26 @@ impl Committer {
         Ok(())
     }
 
-    /// The first key whose expectation fails.
-    fn conflict(
-        &self,
-        expectations: &[Expectation],
-        earlier: &HashMap<Bytes, bool>,
-    ) -> Result<Option<Bytes>, RowsError> {
-        for Expectation { key, present } in expectations {
-            let is_present = match earlier.get(key) {
-                Some(is_present) => *is_present,
-                None => self.behind.overlay.contains(&*self.behind.rows, key)?,
-            };
-            if is_present != *present {
-                return Ok(Some(key.clone()));
-            }
+    /// Appends the records of a batch's retirements to its writes.
+    fn work_out(&self, batch: &mut Waiting, group: &mut Group) -> Result<(), RowsError> {
+        if batch.retires.is_empty() {
+            return Ok(());
         }
-        Ok(None)
+        let mut payload = Vec::from(std::mem::take(&mut batch.payload));
+        let reach = Reach { newest: self.journal.place().segment, unlinked: &self.unlinked };
+        for retire in &batch.retires {
+            let body_at = self.journal.next_payload_at() + payload.len() + batch::RETIRED_HEADER_BYTES;
+            let body = group.retire(retire, body_at, &self.behind.overlay, &*self.behind.rows, &reach)?;
+            batch::append_retired(&mut payload, &body);
+        }
+        batch.payload = payload.into();
+        Ok(())
     }
 
-    fn show(&self, decided: &[Decided], written: Written) {
+    /// History first: whoever does not find a row there any more must find the
+    /// document that it became.
+    fn show(&mut self, decided: &[Decided], written: Written) {
+        self.show_history(decided, &written);
         let mut bytes = 0;
         let mut layers = self.behind.overlay.write();
         for Decided { waiting, verdict } in decided {
@@ -165,6 +213,22 @@ impl Committer {
         self.behind.note(bytes);
         self.counters.groups.fetch_add(1, Ordering::Relaxed);
         self.counters.journal_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn show_history(&mut self, decided: &[Decided], written: &Written) {
+        let records: Vec<_> = decided
+            .iter()
+            .filter(|batch| !batch.waiting.retires.is_empty())
+            .filter_map(|batch| match batch.verdict {
+                Verdict::Write { payload_at, .. } => Some((&batch.waiting.payload, payload_at)),
+                Verdict::Holds | Verdict::Conflict(_) => None,
+            })
+            .flat_map(|(payload, at)| history::records(payload, written.segment, written.offset + at as u64))
+            .collect();
+        if !records.is_empty() || written.segment != self.indexed {
+            self.history.add(written.segment, &records);
+            self.indexed = written.segment;
+        }
     }
 
     fn answer(&self, decided: &mut Vec<Decided>) {
@@ -198,23 +262,25 @@ pub(crate) fn show_batch(layers: &mut Layers, payload: &Bytes, segment: u64, pay
         if shared { part } else { Bytes::copy_from_slice(&part) }
     };
     for write in batch::writes(payload).flatten() {
-        let cell = match write.value {
-            None => Cell::Gone,
-            Some(value) if value.len() <= inline_bytes_max => Cell::Inline(part(value)),
-            Some(value) => Cell::Far(Pointer {
-                segment,
-                offset: payload_at + value.start as u64,
-                len: u32::try_from(value.len()).expect("a value is shorter than its batch"),
-                crc: crc32c::crc32c(&payload[value]),
-            }),
-        };
-        layers.insert(part(write.key), cell);
-    }
-}
-
-fn remember(payload: &Bytes, earlier: &mut HashMap<Bytes, bool>) {
-    for write in batch::writes(payload).flatten() {
-        earlier.insert(payload.slice(write.key), write.value.is_some());
+        match write {
+            Write::Put { key, value } => {
+                let at = Pointer {
+                    segment,
+                    offset: payload_at + value.start as u64,
+                    len: u32::try_from(value.len()).expect("a value is shorter than its batch"),
+                    crc: crc32c::crc32c(&payload[value.clone()]),
+                };
+                let inline = value.len() <= inline_bytes_max;
+                let cell = if inline { Cell::Inline(part(value), Some(at)) } else { Cell::Far(at) };
+                layers.insert(part(key), cell);
+            }
+            Write::Delete { key } => layers.insert(part(key), Cell::Gone),
+            Write::Retired { body } => {
+                let record = history::decode(&payload.slice(body));
+                let keys = record.into_iter().flat_map(|record| record.rows).map(|(key, _)| key);
+                keys.for_each(|key| layers.insert(key, Cell::Gone));
+            }
+        }
     }
 }
 

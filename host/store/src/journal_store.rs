@@ -3,25 +3,27 @@
 //! Owns opening and closing. Reading takes no part in writing: readers see the
 //! overlay over the rows, and values left in the journal are read from there.
 
-use crate::batch::{self, Batch, KEY_BYTES_MAX};
-use crate::behind::{Behind, FailOnPanic};
+use crate::batch::{Batch, KEY_BYTES_MAX};
+use crate::behind::Behind;
 use crate::commit::{Commit, CommitError, Position};
-use crate::committer::{Committer, Counters, show_batch};
+use crate::committer::{Committer, Counters};
 use crate::disk::{Disk, RealDisk};
-use crate::journal::{Catalogue, Files, Journal, Place, Replayed};
+use crate::history::{Document, History};
+use crate::journal::{Catalogue, Files};
 use crate::lock::FolderLock;
 use crate::open_error::OpenError;
+use crate::opening::{self, Opened, rows_error};
 use crate::options::Options;
-use crate::overlay::{Overlay, bounds};
+use crate::overlay::bounds;
 use crate::queue::Queue;
 use crate::rows::{Cell, MemoryRows, Rows, RowsError, SledRows};
 use crate::store::{Order, ReadError, Row, Store};
+use crate::writer::Writer;
 use bytes::Bytes;
-use std::io;
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
 
 /// The durable store of one data folder: `journal/` holds the truth, `sled/`
 /// what it adds up to. Dropping it without `close` is as safe as a crash.
@@ -29,15 +31,11 @@ pub struct JournalStore {
     queue: Arc<Queue>,
     behind: Arc<Behind>,
     files: Arc<Files>,
+    history: Arc<History>,
     counters: Arc<Counters>,
     batch_bytes_max: usize,
-    threads: Mutex<Option<Threads>>,
+    writer: Writer,
     _lock: Option<FolderLock>,
-}
-
-struct Threads {
-    committer: JoinHandle<()>,
-    behind: JoinHandle<()>,
 }
 
 /// Figures about a store, since it was opened where they count.
@@ -114,7 +112,9 @@ impl JournalStore {
         if let Some(error) = batches.iter().find_map(|batch| self.too_large(batch)) {
             return batches.iter().map(|_| Commit::ready(Err(error.clone()))).collect();
         }
-        self.queue.push(batches.into_iter().map(Batch::into_parts))
+        let commits = self.queue.push(batches.into_iter().map(Batch::into_parts));
+        self.writer.step();
+        commits
     }
 
     /// Blocks until the rows hold every batch that is visible now.
@@ -125,13 +125,13 @@ impl JournalStore {
         self.behind.settle().map_err(|reason| SettleError { reason })
     }
 
-    /// Writes what waits, brings the rows up to date and ends the threads.
+    /// Writes what waits, brings the rows up to date and ends the writing.
     /// Later commits resolve as `Stopped`; reading goes on. Blocks.
     ///
     /// # Errors
     /// When the rows could not be brought up to date.
     pub fn close(&self) -> Result<(), SettleError> {
-        self.end_threads(true)
+        self.end(true)
     }
 
     /// Why the store no longer writes; `None` while it does.
@@ -164,23 +164,29 @@ impl JournalStore {
         options: Options,
         lock: Option<FolderLock>,
     ) -> Result<Self, OpenError> {
-        let (behind, journal) = replay(catalogue, rows, &options)?;
-        let behind = Arc::new(behind);
+        let Opened { behind, history, journal } = opening::open(catalogue, rows, &options)?;
         let queue = Arc::new(Queue::new(&options));
         let counters = Arc::<Counters>::default();
         let files = Arc::clone(journal.files());
-        let batch_bytes_max = options.batch_bytes_max;
+        let Options { batch_bytes_max, stepped, .. } = options;
         let committer = Committer {
             journal,
             queue: Arc::clone(&queue),
             behind: Arc::clone(&behind),
             counters: Arc::clone(&counters),
             options,
+            history: Arc::clone(&history),
+            indexed: 0,
+            unlinked: BTreeSet::new(),
+            broken: false,
         };
-        let threads = start(committer, &behind).map_err(|source| OpenError::Io { file: "threads".into(), source })?;
+        let writer = if stepped {
+            Writer::stepped(committer)
+        } else {
+            Writer::threads(committer, &behind).map_err(|source| OpenError::Io { file: "threads".into(), source })?
+        };
         behind.note(0);
-        let threads = Mutex::new(Some(threads));
-        Ok(Self { queue, behind, files, counters, batch_bytes_max, threads, _lock: lock })
+        Ok(Self { queue, behind, files, history, counters, batch_bytes_max, writer, _lock: lock })
     }
 
     fn too_large(&self, batch: &Batch) -> Option<CommitError> {
@@ -193,23 +199,14 @@ impl JournalStore {
 
     fn value(&self, cell: Cell) -> Result<Option<Bytes>, ReadError> {
         match cell {
-            Cell::Inline(value) => Ok(Some(value)),
+            Cell::Inline(value, _) => Ok(Some(value)),
             Cell::Far(pointer) => self.files.value(pointer).map(Some),
             Cell::Gone => Ok(None),
         }
     }
 
-    fn end_threads(&self, settle: bool) -> Result<(), SettleError> {
-        let Some(threads) = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
-        self.queue.close("the store was closed");
-        let committed = threads.committer.join();
-        let settled = if settle { self.settle() } else { Ok(()) };
-        self.behind.end();
-        let written = threads.behind.join();
-        if committed.is_err() || written.is_err() {
-            tracing::error!("a thread of the store ended in a panic");
-        }
-        settled
+    fn end(&self, settle: bool) -> Result<(), SettleError> {
+        self.writer.end(&self.queue, &self.behind, settle).map_err(|reason| SettleError { reason })
     }
 }
 
@@ -218,8 +215,9 @@ impl Store for JournalStore {
         if let Some(error) = self.too_large(&batch) {
             return Commit::ready(Err(error));
         }
-        let (payload, expectations) = batch.into_parts();
-        self.queue.push_single(payload, expectations)
+        let commit = self.queue.push_single(batch.into_parts());
+        self.writer.step();
+        commit
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
@@ -238,63 +236,31 @@ impl Store for JournalStore {
         }
         Ok(rows)
     }
+
+    fn history(
+        &self,
+        group: Option<&[u8]>,
+        after: Option<&[u8]>,
+        limit: usize,
+        order: Order,
+    ) -> Result<Vec<(Bytes, Document)>, ReadError> {
+        self.history.list(group, after, limit, order)
+    }
+
+    fn find_document(&self, id: &[u8]) -> Result<Option<Document>, ReadError> {
+        self.history.find(id)
+    }
+
+    fn document(&self, document: &Document) -> Result<Vec<Row>, ReadError> {
+        self.history.rows(*document)
+    }
 }
 
 impl Drop for JournalStore {
     fn drop(&mut self) {
         // Without settling there is nothing that could fail.
-        let _ = self.end_threads(false);
+        let _ = self.end(false);
     }
-}
-
-/// Brings the journal into the overlay, and into the rows whenever the overlay
-/// is full.
-fn replay(catalogue: Catalogue, rows: Arc<dyn Rows>, options: &Options) -> Result<(Behind, Journal), OpenError> {
-    let from = rows.mark().map_err(rows_error)?.map(|mark| mark.place);
-    let start = from.unwrap_or(Place { sequence: 0, segment: 0, offset: 0 });
-    let disk = Arc::clone(catalogue.disk());
-    let behind = Behind::new(Overlay::new(start), rows, disk, catalogue.store(), options.clone());
-    let mut visit = |batch: Replayed<'_>| {
-        show_replayed(&behind, &batch, options)?;
-        let full = behind.overlay.read().bytes() >= options.overlay_bytes.min(options.behind_bytes);
-        if full { behind.round().map_err(rows_error) } else { Ok(()) }
-    };
-    let journal = catalogue.replay(from, options.segment_bytes, &mut visit)?;
-    behind.overlay.write().advance(journal.place(), 0);
-    Ok((behind, journal))
-}
-
-fn show_replayed(behind: &Behind, batch: &Replayed<'_>, options: &Options) -> Result<(), OpenError> {
-    if batch::writes(batch.payload).any(|write| write.is_none()) {
-        let file = format!("journal/{}", crate::journal::segment::name(batch.end.segment));
-        let why = "the batch has an unknown form".to_owned();
-        return Err(OpenError::Damaged { file, offset: batch.payload_at, why });
-    }
-    let payload = Bytes::copy_from_slice(batch.payload);
-    let mut layers = behind.overlay.write();
-    show_batch(&mut layers, &payload, batch.end.segment, batch.payload_at, options.inline_bytes_max);
-    layers.advance(batch.end, payload.len());
-    Ok(())
-}
-
-fn start(committer: Committer, behind: &Arc<Behind>) -> io::Result<Threads> {
-    let writer = Arc::clone(behind);
-    let behind_thread = Builder::new().name("store-behind".into()).spawn(move || {
-        let _fail = FailOnPanic(&writer);
-        writer.run();
-    })?;
-    let spawned = Builder::new().name("store-commit".into()).spawn(move || committer.run());
-    match spawned {
-        Ok(committer) => Ok(Threads { committer, behind: behind_thread }),
-        Err(error) => {
-            behind.end();
-            Err(error)
-        }
-    }
-}
-
-fn rows_error(error: RowsError) -> OpenError {
-    OpenError::Rows { why: error.0 }
 }
 
 fn unreadable(error: RowsError) -> ReadError {

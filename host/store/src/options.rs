@@ -39,6 +39,10 @@ pub struct Options {
     /// and sled is left alone below half of it: sled does not survive a full
     /// disk without repair. 64 MiB is more than one round of sled writes.
     pub free_bytes_min: u64,
+    /// Everything is done on the threads of callers: a commit is over when the
+    /// call that made it returns, and `behind_delay` counts for nothing. For
+    /// simulated hosts, which must do the same each time.
+    pub stepped: bool,
 }
 
 impl Default for Options {
@@ -55,6 +59,7 @@ impl Default for Options {
             inline_bytes_max: 4096,
             cache_bytes: 64 << 20,
             free_bytes_min: 64 << 20,
+            stepped: false,
         }
     }
 }

@@ -3,8 +3,9 @@
 //! The committer sleeps here without polling. Once closed, the queue takes
 //! nothing more and says why.
 
-use crate::batch::Expectation;
+use crate::batch::{Expectation, Parts};
 use crate::commit::{Commit, CommitError, Position};
+use crate::history::Retire;
 use crate::options::Options;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 pub(crate) struct Waiting {
     pub(crate) payload: Bytes,
     pub(crate) expectations: Vec<Expectation>,
+    pub(crate) retires: Vec<Retire>,
     pub(crate) answer: oneshot::Sender<Result<Position, CommitError>>,
 }
 
@@ -55,7 +57,7 @@ impl Queue {
     }
 
     /// Adds batches, one after the other, before the committer can take any.
-    pub(crate) fn push(&self, batches: impl IntoIterator<Item = (Bytes, Vec<Expectation>)>) -> Vec<Commit> {
+    pub(crate) fn push(&self, batches: impl IntoIterator<Item = Parts>) -> Vec<Commit> {
         let mut state = self.state();
         let commits = batches.into_iter().map(|batch| self.push_one(&mut state, batch)).collect();
         self.wake(state);
@@ -63,9 +65,9 @@ impl Queue {
     }
 
     /// Adds one batch.
-    pub(crate) fn push_single(&self, payload: Bytes, expectations: Vec<Expectation>) -> Commit {
+    pub(crate) fn push_single(&self, batch: Parts) -> Commit {
         let mut state = self.state();
-        let commit = self.push_one(&mut state, (payload, expectations));
+        let commit = self.push_one(&mut state, batch);
         self.wake(state);
         commit
     }
@@ -82,13 +84,15 @@ impl Queue {
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.asleep = false;
-        let mut bytes = 0;
-        while let Some(next) = state.waiting.pop_front_if(|next| bytes == 0 || bytes + cost_of(next) <= bytes_max) {
-            bytes += cost_of(&next);
-            group.push(next);
-        }
-        state.bytes -= bytes;
+        take_group(&mut state, bytes_max, group);
         Some(())
+    }
+
+    /// The same without sleeping: `None` when nothing waits.
+    pub(crate) fn try_take(&self, bytes_max: usize, group: &mut Vec<Waiting>) -> Option<()> {
+        let mut state = self.state();
+        take_group(&mut state, bytes_max, group);
+        (!group.is_empty()).then_some(())
     }
 
     /// Takes nothing more. What waits is still taken by the committer.
@@ -121,18 +125,19 @@ impl Queue {
         self.state().waiting.len()
     }
 
-    fn push_one(&self, state: &mut State, (payload, expectations): (Bytes, Vec<Expectation>)) -> Commit {
+    fn push_one(&self, state: &mut State, batch: Parts) -> Commit {
         if let Some(reason) = &state.closed {
             return Commit::ready(Err(CommitError::Stopped { reason: Arc::clone(reason) }));
         }
-        let cost = cost(&payload, &expectations);
+        let Parts { payload, expectations, retires } = batch;
+        let cost = cost(&payload, &expectations, &retires);
         let fits = state.waiting.is_empty() || state.bytes + cost <= self.bytes_max;
         if !fits || state.waiting.len() >= self.batches_max {
             return Commit::ready(Err(CommitError::Busy));
         }
         let (answer, commit) = Commit::pending();
         state.bytes += cost;
-        state.waiting.push_back(Waiting { payload, expectations, answer });
+        state.waiting.push_back(Waiting { payload, expectations, retires, answer });
         commit
     }
 
@@ -150,12 +155,22 @@ impl Queue {
     }
 }
 
+fn take_group(state: &mut State, bytes_max: usize, group: &mut Vec<Waiting>) {
+    let mut bytes = 0;
+    while let Some(next) = state.waiting.pop_front_if(|next| bytes == 0 || bytes + cost_of(next) <= bytes_max) {
+        bytes += cost_of(&next);
+        group.push(next);
+    }
+    state.bytes -= bytes;
+}
+
 fn cost_of(waiting: &Waiting) -> usize {
-    cost(&waiting.payload, &waiting.expectations)
+    cost(&waiting.payload, &waiting.expectations, &waiting.retires)
 }
 
 /// Never zero, so that empty batches count as well.
-fn cost(payload: &Bytes, expectations: &[Expectation]) -> usize {
+fn cost(payload: &Bytes, expectations: &[Expectation], retires: &[Retire]) -> usize {
     let expected: usize = expectations.iter().map(|expectation| expectation.key.len() + EXPECTATION_BYTES).sum();
-    payload.len() + expected + 1
+    let retired: usize = retires.iter().map(Retire::bytes).sum();
+    payload.len() + expected + retired + 1
 }

@@ -5,6 +5,7 @@
 
 use crate::batch::Batch;
 use crate::commit::Commit;
+use crate::history::Document;
 use bytes::Bytes;
 
 /// An ordered key space with atomic, durable changes.
@@ -27,6 +28,31 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the stored bytes cannot be read, or are damaged.
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, order: Order) -> Result<Vec<Row>, ReadError>;
+
+    /// Up to `limit` documents of history with their ids, in the order of
+    /// these, from `after` (exclusive): those of a group, or all.
+    ///
+    /// # Errors
+    /// When the stored bytes cannot be read, or are damaged.
+    fn history(
+        &self,
+        group: Option<&[u8]>,
+        after: Option<&[u8]>,
+        limit: usize,
+        order: Order,
+    ) -> Result<Vec<(Bytes, Document)>, ReadError>;
+
+    /// The document with this id.
+    ///
+    /// # Errors
+    /// When the stored bytes cannot be read, or are damaged.
+    fn find_document(&self, id: &[u8]) -> Result<Option<Document>, ReadError>;
+
+    /// The rows that became this document, in the order of their keys.
+    ///
+    /// # Errors
+    /// When the stored bytes cannot be read, or are damaged.
+    fn document(&self, document: &Document) -> Result<Vec<Row>, ReadError>;
 }
 
 /// A key and its value.

@@ -12,9 +12,9 @@ pub(crate) mod segment;
 mod writer;
 
 pub(crate) use files::{Files, Pointer};
-pub(crate) use recover::{Catalogue, Replayed};
+pub(crate) use recover::{Catalogue, Replayed, scan_closed};
 pub(crate) use segment::StoreId;
-pub(crate) use writer::{Journal, WriteFailure, Written};
+pub(crate) use writer::{Journal, WriteFailure, Written, seed};
 
 /// A place in the journal: just after the batch `sequence`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use std::sync::Arc;
 /// The segments that are there, before their frames are read.
 pub(crate) struct Catalogue {
     disk: Arc<dyn Disk>,
+    files: Arc<Files>,
     /// Numbers, without a gap.
     segments: Vec<u64>,
     store: StoreId,
@@ -55,10 +56,21 @@ impl Catalogue {
         if let Some(index) = (1..segments.len()).find(|&index| segments[index] != segments[index - 1] + 1) {
             return Err(damaged(segments[index - 1] + 1, 0, "this segment is missing"));
         }
-        let mut catalogue = Self { disk, segments, store: StoreId::default(), fresh: false, stillborn: None };
+        let files = Arc::new(Files::new(Arc::clone(&disk)));
+        let mut catalogue = Self { disk, files, segments, store: StoreId::default(), fresh: false, stillborn: None };
         catalogue.set_stillborn_apart()?;
         catalogue.identify()?;
         Ok(catalogue)
+    }
+
+    /// For reading values.
+    pub(crate) fn files(&self) -> &Arc<Files> {
+        &self.files
+    }
+
+    /// The segments that are there.
+    pub(crate) fn segments(&self) -> &[u64] {
+        &self.segments
     }
 
     pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
@@ -75,15 +87,16 @@ impl Catalogue {
         self.fresh || self.store == mark.store
     }
 
-    /// Replays every batch after `from` (from the very beginning when `None`),
-    /// cuts a torn tail, and makes durable what was read.
+    /// Replays every batch of the segment that `from` is in and of later ones
+    /// (of all when `None`), cuts a torn tail, and makes durable what was read.
+    /// Batches up to `from` are visited for the history in them.
     pub(crate) fn replay(
         self,
         from: Option<Place>,
         segment_bytes: u64,
         visit: &mut dyn FnMut(Replayed<'_>) -> Result<(), OpenError>,
     ) -> Result<Journal, OpenError> {
-        let files = Arc::new(Files::new(Arc::clone(&self.disk)));
+        let files = Arc::clone(&self.files);
         let Some(&last) = self.segments.last() else {
             return self.begin(from, files, segment_bytes);
         };
@@ -92,6 +105,7 @@ impl Catalogue {
         for number in tail.place.segment..=last {
             self.scan(number, last, &mut tail, visit)?;
         }
+        self.check_reached(from, &tail.place)?;
         let file = self.open(last)?;
         self.mend(&*file, &tail).map_err(|source| io_error(last, source))?;
         let unclaimed = tail.last_wrote;
@@ -115,11 +129,28 @@ impl Catalogue {
             Some(place) if !self.segments.contains(&place.segment) => {
                 return Err(damaged(place.segment, 0, "this segment is missing, but rows made from it are there"));
             }
-            Some(place) => place,
+            Some(place) => self.beginning(place.segment)?,
             None if first != 1 => return Err(damaged(1, 0, "this segment is missing")),
             None => Place { sequence: 0, segment: 1, offset: segment::HEADER_BYTES as u64 },
         };
         Ok(Tail { place, unclaimed: VecDeque::new(), last_wrote: false, torn: false })
+    }
+
+    /// Just before the first batch of a segment.
+    fn beginning(&self, number: u64) -> Result<Place, OpenError> {
+        let header = self.header(number, &*self.open(number)?)?;
+        let sequence = header.first_sequence.saturating_sub(1);
+        Ok(Place { sequence, segment: number, offset: segment::HEADER_BYTES as u64 })
+    }
+
+    /// Rows stand for acknowledged batches: what is read ends no earlier.
+    fn check_reached(&self, from: Option<Place>, reached: &Place) -> Result<(), OpenError> {
+        match from {
+            Some(place) if place.sequence > reached.sequence => {
+                Err(damaged(reached.segment, reached.offset, "the file ends before batches that were acknowledged"))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn scan(
@@ -143,12 +174,7 @@ impl Catalogue {
                 return Err(damaged(number, 40, "batches between this segment and the one before are missing"));
             }
         }
-        let bytes = read_from(&*file, tail.place.offset).map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                damaged(number, tail.place.offset, "the file ends before batches that were acknowledged")
-            }
-            _ => io_error(number, source),
-        })?;
+        let bytes = read_from(&*file, tail.place.offset).map_err(|source| io_error(number, source))?;
         let may_be_torn = number == last && self.stillborn.is_none();
         scan_frames(&bytes, number, seed(&self.store), may_be_torn, tail, visit)
     }
@@ -224,6 +250,21 @@ impl Catalogue {
             }
         }
     }
+}
+
+/// Visits every batch of a segment that has a successor.
+pub(crate) fn scan_closed(
+    disk: &Arc<dyn Disk>,
+    store: StoreId,
+    number: u64,
+    visit: &mut dyn FnMut(Replayed<'_>) -> Result<(), OpenError>,
+) -> Result<(), OpenError> {
+    let files = Arc::new(Files::new(Arc::clone(disk)));
+    let disk = Arc::clone(disk);
+    let catalogue = Catalogue { disk, files, segments: vec![number], store, fresh: false, stillborn: None };
+    let place = catalogue.beginning(number)?;
+    let mut tail = Tail { place, unclaimed: VecDeque::new(), last_wrote: false, torn: false };
+    catalogue.scan(number, number + 1, &mut tail, visit)
 }
 
 fn scan_frames(

@@ -75,6 +75,11 @@ impl Journal {
         &self.files
     }
 
+    /// Where, within the group being prepared, the next payload will begin.
+    pub(crate) fn next_payload_at(&self) -> usize {
+        self.group.len() + frame::HEADER_BYTES
+    }
+
     /// Adds a batch to the group being prepared; returns its sequence and the
     /// offset of its payload within the group.
     pub(crate) fn add(&mut self, payload: &[u8]) -> (u64, usize) {
@@ -160,7 +165,7 @@ impl Journal {
 }
 
 /// The start value of every frame's CRC in this store.
-pub(super) fn seed(store: &StoreId) -> u32 {
+pub(crate) fn seed(store: &StoreId) -> u32 {
     crc32c::crc32c(store)
 }
 

@@ -19,8 +19,9 @@ use std::ops::Bound;
 /// What a key stands for, in the overlay and in the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cell {
-    /// The value itself.
-    Inline(Bytes),
+    /// The value itself, and where it lies in the journal, unless it was
+    /// written by a release that did not say.
+    Inline(Bytes, Option<Pointer>),
     /// A value left in the journal.
     Far(Pointer),
     /// Deleted; never stored.

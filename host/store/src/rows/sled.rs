@@ -22,6 +22,7 @@ const MARK_KEY: &[u8] = b"\0mark";
 const ROW: u8 = 1;
 const INLINE: u8 = 0;
 const FAR: u8 = 1;
+const INLINE_AT: u8 = 2;
 /// Rows of one sled batch. sled keeps readers out while it applies one; 512
 /// small rows take about a millisecond.
 const CHUNK_ROWS: usize = 512;
@@ -135,21 +136,29 @@ fn row_key(key: &[u8]) -> Vec<u8> {
     row
 }
 
-fn encode_cell(cell: &Cell) -> Option<Vec<u8>> {
-    let (tag, bytes) = match cell {
-        Cell::Inline(value) => (INLINE, &value[..]),
-        Cell::Far(pointer) => (FAR, &pointer.encode()[..]),
+/// A cell as rows and checkpoints keep it; `None` for one that is gone.
+pub(crate) fn encode_cell(cell: &Cell) -> Option<Vec<u8>> {
+    let (tag, at, value) = match cell {
+        Cell::Inline(value, None) => (INLINE, None, &value[..]),
+        Cell::Inline(value, Some(at)) => (INLINE_AT, Some(at), &value[..]),
+        Cell::Far(at) => (FAR, Some(at), &[][..]),
         Cell::Gone => return None,
     };
-    let mut encoded = Vec::with_capacity(bytes.len() + 1);
+    let mut encoded = Vec::with_capacity(value.len() + Pointer::BYTES + 1);
     encoded.push(tag);
-    encoded.extend_from_slice(bytes);
+    encoded.extend(at.into_iter().flat_map(|at| at.encode()));
+    encoded.extend_from_slice(value);
     Some(encoded)
 }
 
-fn decode_cell(encoded: &[u8]) -> Result<Cell, RowsError> {
+/// Reads what `encode_cell` of this release and of earlier ones wrote.
+pub(crate) fn decode_cell(encoded: &[u8]) -> Result<Cell, RowsError> {
+    let inline = |value: &[u8], at| Cell::Inline(Bytes::copy_from_slice(value), at);
     let cell = match encoded.split_first() {
-        Some((&INLINE, value)) => Some(Cell::Inline(Bytes::copy_from_slice(value))),
+        Some((&INLINE, value)) => Some(inline(value, None)),
+        Some((&INLINE_AT, rest)) => rest
+            .split_at_checked(Pointer::BYTES)
+            .and_then(|(at, value)| Some(inline(value, Some(Pointer::decode(at)?)))),
         Some((&FAR, pointer)) => Pointer::decode(pointer).map(Cell::Far),
         _ => None,
     };

@@ -1,0 +1,43 @@
+//! Blocks with a checksum, written one after the other and read by position.
+//!
+//! A block is its length (4), CRC32C (4) and bytes, little endian. The CRC is
+//! seeded with the store's id, as frames are.
+
+use crate::disk::DiskFile;
+use std::io;
+
+/// Bytes of a block before its content.
+const HEADER_BYTES: usize = 8;
+
+/// Where a block begins, and how long its content is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockAt {
+    pub(crate) offset: u64,
+    pub(crate) len: u32,
+}
+
+/// Appends a block.
+pub(crate) fn append(out: &mut Vec<u8>, seed: u32, content: &[u8]) -> BlockAt {
+    let at = BlockAt {
+        offset: out.len() as u64,
+        len: u32::try_from(content.len()).expect("blocks are cut long before 4 GiB"),
+    };
+    out.extend_from_slice(&at.len.to_le_bytes());
+    out.extend_from_slice(&crc32c::crc32c_append(seed, content).to_le_bytes());
+    out.extend_from_slice(content);
+    at
+}
+
+/// Reads and checks a block. Damage is `InvalidData`.
+pub(crate) fn read(file: &dyn DiskFile, seed: u32, at: BlockAt) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; at.len as usize + HEADER_BYTES];
+    file.read_at(at.offset, &mut bytes)?;
+    let content = bytes.split_off(HEADER_BYTES);
+    let crc = crc32c::crc32c_append(seed, &content).to_le_bytes();
+    let sound = bytes[..4] == at.len.to_le_bytes() && bytes[4..] == crc;
+    if sound { Ok(content) } else { Err(invalid("a block is not what was written")) }
+}
+
+pub(crate) fn invalid(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
