@@ -194,13 +194,26 @@ pub struct RunRecord {
 }
 
 /// A run that is not over. Key: run.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct OpenRecord {
     /// Not before this time; 0: at once.
     pub(crate) ready_at_ms: u64,
     /// How often the connector was asked to read the delivery.
     #[serde(default)]
     pub(crate) receive_attempts: u32,
+    /// What the run waits for by the clock.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) timers: Vec<Timer>,
+}
+
+/// A step that goes on at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Timer {
+    /// Which.
+    #[serde(flatten)]
+    pub(crate) spot: flow::Spot,
+    /// When.
+    pub(crate) at_ms: u64,
 }
 
 /// The raw delivery beside its body. Key: run.
@@ -231,6 +244,9 @@ pub struct CallRecord {
     /// The step; none: the trigger's `receive`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
+    /// Where in the loops around the step.
+    #[serde(default, skip_serializing_if = "flow::Iteration::is_empty")]
+    pub iteration: flow::Iteration,
     /// From 1.
     pub attempt: u32,
     /// The component; none when it was gone.
@@ -263,6 +279,9 @@ pub struct DeadLetter {
     /// The step it gave up at; none: before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
+    /// Where in the loops around the step.
+    #[serde(default, skip_serializing_if = "flow::Iteration::is_empty")]
+    pub iteration: flow::Iteration,
     /// Why.
     pub failure: Failure,
     /// What happened, the likely cause, the fix.

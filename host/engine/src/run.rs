@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use flow::{Ending, Entry, Outcome, RunFacts};
-use model::{Failure, RunId, StepId};
+use flow::{Ending, Entry, Outcome, RunFacts, Spot};
+use model::{Failure, RunId};
 use store::{Batch, TableError};
 
 use crate::flows::Published;
 use crate::records::{
     BODIES, CallRecord, DEAD, DELIVERIES, DeadLetter, DeliveryRecord, LINES, Line, OPEN, OpenRecord, RUNS,
-    RUNS_OF_FLOW, RunRecord, RunStatus,
+    RUNS_OF_FLOW, RunRecord, RunStatus, Timer,
 };
 
 /// A run that is not over.
@@ -98,6 +98,29 @@ impl Run {
         OPEN.put(batch, &[self.id().as_str().as_bytes()], &self.open)
     }
 
+    /// Sets or removes timers, and writes them when any changed.
+    pub(crate) fn put_timers(
+        &mut self,
+        batch: &mut Batch,
+        over: Option<&Spot>,
+        new: Vec<Timer>,
+    ) -> Result<(), TableError> {
+        let before = self.open.timers.len();
+        self.open.timers.retain(|timer| Some(&timer.spot) != over);
+        if self.open.timers.len() == before && new.is_empty() {
+            return Ok(());
+        }
+        self.open.timers.extend(new);
+        let first = self.open.timers.iter().map(|timer| timer.at_ms).min();
+        self.put_parked(batch, first.unwrap_or_default())
+    }
+
+    /// The step whose time has come, if there is one.
+    pub(crate) fn due(&self, now_ms: u64) -> Option<Spot> {
+        let first = self.open.timers.iter().min_by_key(|timer| timer.at_ms)?;
+        (first.at_ms <= now_ms).then(|| first.spot.clone())
+    }
+
     /// Writes the end.
     pub(crate) fn put_ended(&mut self, batch: &mut Batch, at_ms: u64, status: RunStatus) -> Result<(), TableError> {
         self.record.status = status;
@@ -115,7 +138,10 @@ impl Run {
     pub(crate) fn put_ending(&mut self, batch: &mut Batch, at_ms: u64, ending: &Ending) -> Result<(), TableError> {
         match why(ending) {
             None => self.put_ended(batch, at_ms, RunStatus::Succeeded),
-            Some(failure) => self.put_dead(batch, at_ms, ending.step.clone(), failure),
+            Some(failure) => {
+                let spot = ending.step.clone().map(|step| Spot { step, iteration: ending.iteration.clone() });
+                self.put_dead(batch, at_ms, spot, failure)
+            }
         }
     }
 
@@ -124,15 +150,17 @@ impl Run {
         &mut self,
         batch: &mut Batch,
         at_ms: u64,
-        step: Option<StepId>,
+        spot: Option<Spot>,
         failure: Failure,
     ) -> Result<(), TableError> {
+        let (step, iteration) = spot.map(|spot| (spot.step, spot.iteration)).unzip();
         let letter = DeadLetter {
             run: self.id().clone(),
             flow: self.record.flow.clone(),
             environment: self.record.environment.clone(),
             at_ms,
             step,
+            iteration: iteration.unwrap_or_default(),
             problem: failure.to_problem(),
             failure,
             replayed_as: None,

@@ -7,8 +7,9 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use flow::{After, Call, Effect, Entry, Event, Trigger};
-use futures_util::FutureExt as _;
+use flow::{After, Call, Effect, Entry, Event, Spot, Trigger};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use model::{AccessRecord, Failure, Problem, Remedy, RunId};
 use sandbox::{Answer, Delivery, Report};
 use serde_json::Value;
@@ -19,8 +20,9 @@ use crate::accept::RunResult;
 use crate::call::{CallFor, CallTarget, not_made};
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::flows::Published;
 use crate::queue::Job;
-use crate::records::{BODIES, CallRecord, DELIVERIES, LINES, Line, OPEN, Origin, RUNS, RunStatus};
+use crate::records::{BODIES, CallRecord, DELIVERIES, LINES, Line, OPEN, Origin, RUNS, RunStatus, Timer};
 use crate::run::{RawDelivery, Run, why};
 
 /// How often the connector is asked to read a delivery before it is a dead letter.
@@ -33,9 +35,10 @@ const FAULT_AGAIN_MS: u64 = 30_000;
 /// A call during which the host stopped this often may be what stops it.
 const INTERRUPTED_MAX: u32 = 30;
 
-/// What a step of the machine leads to.
+/// What a step of the machine leads to: calls to be made, or the end.
+#[derive(Default)]
 pub(crate) struct Stepped {
-    effects: Vec<Effect>,
+    calls: Vec<Call>,
     ended: bool,
 }
 
@@ -94,21 +97,22 @@ impl Engine {
     async fn give_up(&self, id: &RunId, problems: Vec<Problem>) -> Result<Option<RunResult>, EngineError> {
         let Some(mut run) = self.load_run(id)? else { return Ok(None) };
         let what = problems.iter().map(|problem| problem.what.clone()).collect::<Vec<_>>().join("; ");
-        let failure = match flow::pending(run.flow.plan(), &run.state).pop() {
-            Some(Effect::Call(call)) if !call.repeatable() => Failure::MayHaveHappened {
-                message: format!(
-                    "the answer of {} could not be kept, and the call must not be repeated: {what}",
-                    call.uses
-                ),
+        let in_doubt = flow::pending(run.flow.plan(), &run.state).into_iter().find_map(|effect| match effect {
+            Effect::Call(call) => (!call.repeatable()).then_some(call.uses),
+            Effect::Retry { .. } | Effect::Continue | Effect::Finish(_) => None,
+        });
+        let failure = match in_doubt {
+            Some(uses) => Failure::MayHaveHappened {
+                message: format!("the answer of {uses} could not be kept, and the call must not be repeated: {what}"),
             },
-            _ => Failure::Unavailable {
+            None => Failure::Unavailable {
                 problem: Problem::new("too-large", format!("what the run made cannot be kept: {what}"))
                     .fix("pass smaller values from step to step, then replay the run"),
             },
         };
-        let step = run.state.current().cloned();
+        let spot = run.state.current().into_iter().next();
         let mut batch = Batch::new();
-        run.put_dead(&mut batch, self.now_ms(), step, failure.clone())?;
+        run.put_dead(&mut batch, self.now_ms(), spot, failure.clone())?;
         self.keep(batch).await?;
         let mut result = result(&run, None);
         result.problem = Some(failure.to_problem());
@@ -122,29 +126,40 @@ impl Engine {
                 Some(stepped) => stepped,
                 None => return Ok(run.record.status.is_final().then(|| result(&run, None))),
             },
-            None => match self.resume(&mut run).await? {
-                Some(stepped) => stepped,
-                None => return Ok(None),
-            },
+            None => self.resume(&mut run).await?,
         };
+        let mut calls = FuturesUnordered::new();
         while !stepped.ended {
-            let call = match stepped.effects.pop() {
-                Some(Effect::Call(call)) => call,
-                Some(Effect::Retry { .. }) => {
-                    self.0.queue.push_timed(run.open.ready_at_ms, run.id().clone());
-                    return Ok(None);
-                }
-                // Left for the next start: the host is going down.
-                Some(Effect::Continue | Effect::Finish(_)) | None => return Ok(None),
+            for call in std::mem::take(&mut stepped.calls) {
+                calls.push(self.perform(run.flow.clone(), run.id().clone(), call));
+            }
+            let closed = self.0.queue.is_closed();
+            let due = run.due(self.now_ms()).filter(|_| !closed);
+            let (event, record) = match due {
+                Some(spot) => (Event::RetryDue { step: spot.step, iteration: spot.iteration }, None),
+                None => match calls.next().await {
+                    Some((event, record)) => (event, Some(record)),
+                    None => {
+                        self.park(&run);
+                        return Ok(None);
+                    }
+                },
             };
-            let (event, record) = self.perform(&run, &call).await;
             let mut batch = Batch::new();
-            stepped = self.put_step(&mut run, &mut batch, event, Some(record), self.0.queue.is_closed())?;
+            stepped = self.put_step(&mut run, &mut batch, event, record, self.0.queue.is_closed())?;
             self.keep(batch).await?;
         }
         let ending = run.state.ending().cloned();
         tracing::info!(status = run.record.status.as_str(), "run ended");
         Ok(Some(result(&run, ending)))
+    }
+
+    /// Nothing is under way: the run comes back when its next time has come. Without
+    /// one the host is going down, and the next start goes on.
+    fn park(&self, run: &Run) {
+        if !run.open.timers.is_empty() {
+            self.0.queue.push_timed(run.open.ready_at_ms, run.id().clone());
+        }
     }
 
     /// Takes an event to the machine and writes what follows, in one batch.
@@ -158,23 +173,42 @@ impl Engine {
         draining: bool,
     ) -> Result<Stepped, EngineError> {
         let flow = run.flow.clone();
+        let over = match &event {
+            Event::RetryDue { step, iteration } => Some(Spot { step: step.clone(), iteration: iteration.clone() }),
+            Event::Started { .. }
+            | Event::Continue
+            | Event::CallSucceeded { .. }
+            | Event::CallFailed { .. }
+            | Event::Interrupted { .. }
+            | Event::Cancelled { .. } => None,
+        };
         let mut transition = flow::step(flow.plan(), &run.state, event);
-        if draining && matches!(transition.entries.last(), Some(Entry::Intended { .. } | Entry::Resumed { .. })) {
-            transition.entries.pop();
-            transition.effects.clear();
+        if draining {
+            transition.entries.retain(|entry| !matches!(entry, Entry::Intended { .. } | Entry::Resumed { .. }));
+            transition.effects.retain(|effect| !matches!(effect, Effect::Call(_)));
         }
         let now_ms = self.now_ms();
         run.put_line(batch, now_ms, transition.entries, call)?;
-        let mut ended = false;
-        match transition.effects.last() {
-            Some(Effect::Finish(ending)) => {
-                run.put_ending(batch, now_ms, ending)?;
-                ended = true;
+        let mut stepped = Stepped::default();
+        let mut timers = Vec::new();
+        for effect in transition.effects {
+            match effect {
+                Effect::Call(call) => stepped.calls.push(*call),
+                Effect::Retry { step, iteration, after, .. } => {
+                    let at_ms = now_ms + self.wait_ms(after);
+                    timers.push(Timer { spot: Spot { step, iteration }, at_ms });
+                }
+                Effect::Continue => {}
+                Effect::Finish(ending) => {
+                    run.put_ending(batch, now_ms, &ending)?;
+                    stepped.ended = true;
+                }
             }
-            Some(Effect::Retry { after, .. }) => run.put_parked(batch, now_ms + self.wait_ms(*after))?,
-            Some(Effect::Call(_) | Effect::Continue) | None => {}
         }
-        Ok(Stepped { effects: transition.effects, ended })
+        if !stepped.ended {
+            run.put_timers(batch, over.as_ref(), timers)?;
+        }
+        Ok(stepped)
     }
 
     /// Full jitter for backoff; what the remote asked for plus a little, so that
@@ -188,54 +222,59 @@ impl Engine {
     }
 
     /// What an open run needs next, from its entries alone.
-    async fn resume(&self, run: &mut Run) -> Result<Option<Stepped>, EngineError> {
-        let mut effects = flow::pending(run.flow.plan(), &run.state);
-        let event = match effects.pop() {
-            None => return Ok(None),
-            Some(Effect::Continue) => Event::Continue,
-            Some(Effect::Retry { step, .. }) => {
-                if run.open.ready_at_ms > self.now_ms() {
-                    self.0.queue.push_timed(run.open.ready_at_ms, run.id().clone());
-                    return Ok(None);
+    async fn resume(&self, run: &mut Run) -> Result<Stepped, EngineError> {
+        let mut all = Stepped::default();
+        for effect in flow::pending(run.flow.plan(), &run.state) {
+            let mut batch = Batch::new();
+            let stepped = match effect {
+                Effect::Continue => self.put_step(run, &mut batch, Event::Continue, None, false)?,
+                Effect::Retry { step, iteration, .. } => {
+                    let spot = Spot { step, iteration };
+                    if run.open.timers.iter().all(|timer| timer.spot != spot) {
+                        run.open.timers.push(Timer { spot, at_ms: run.open.ready_at_ms });
+                    }
+                    continue;
                 }
-                Event::RetryDue { step }
-            }
-            // The host stopped while it was under way: this is a further try, and the
-            // connector may look for traces of the one before.
-            Some(Effect::Call(mut call)) if call.repeatable() && call.attempt < INTERRUPTED_MAX => {
-                call.attempt += 1;
-                let resumed = Entry::Resumed { step: call.step.clone(), attempt: call.attempt };
-                let mut batch = Batch::new();
-                run.put_line(&mut batch, self.now_ms(), vec![resumed], None)?;
-                self.keep(batch).await?;
-                return Ok(Some(Stepped { effects: vec![Effect::Call(call)], ended: false }));
-            }
-            Some(Effect::Call(call)) if call.repeatable() => Event::CallFailed {
-                step: call.step,
-                failure: Failure::Permanent { message: "the host stopped during each of many attempts".to_owned() },
-                sent: true,
-            },
-            Some(Effect::Call(call)) => Event::Interrupted { step: call.step },
-            Some(Effect::Finish(_)) => return Ok(None),
+                Effect::Call(call) => self.put_resumed(run, &mut batch, *call)?,
+                Effect::Finish(_) => return Ok(all),
+            };
+            self.keep(batch).await?;
+            all.calls.extend(stepped.calls);
+            all.ended |= stepped.ended;
+        }
+        Ok(all)
+    }
+
+    /// The host stopped while this call was under way: it is made again, as a further
+    /// try, since the connector may look for traces of the one before; or given up.
+    fn put_resumed(&self, run: &mut Run, batch: &mut Batch, mut call: Call) -> Result<Stepped, EngineError> {
+        let again = call.repeatable() && !run.state.is_cancelling();
+        if again && call.attempt < INTERRUPTED_MAX {
+            call.attempt += 1;
+            let (step, iteration, attempt) = (call.step.clone(), call.iteration.clone(), call.attempt);
+            run.put_line(batch, self.now_ms(), vec![Entry::Resumed { step, iteration, attempt }], None)?;
+            return Ok(Stepped { calls: vec![call], ended: false });
+        }
+        let Call { step, iteration, .. } = call;
+        let event = if again {
+            let message = "the host stopped during each of many attempts".to_owned();
+            Event::CallFailed { step, iteration, failure: Failure::Permanent { message }, sent: true }
+        } else {
+            Event::Interrupted { step, iteration }
         };
-        let mut batch = Batch::new();
-        let stepped = self.put_step(run, &mut batch, event, None, false)?;
-        self.keep(batch).await?;
-        Ok(Some(stepped))
+        self.put_step(run, batch, event, None, false)
     }
 
     /// Performs a call; everything that can go wrong is an event.
-    async fn perform(&self, run: &Run, call: &Call) -> (Event, CallRecord) {
+    async fn perform(&self, flow: Arc<Published>, run: RunId, call: Call) -> (Event, CallRecord) {
         let uses = &call.uses;
-        let plan = run.flow.plan();
-        let environment = &run.record.environment;
-        let digest = plan.locked().get(&uses.plugin).copied();
+        let digest = flow.plan().locked().get(&uses.plugin).copied();
         let installed = digest.and_then(|digest| self.0.catalogue.plugin(&digest));
-        let connection = call.connection.as_ref().map(|id| self.live_connection(environment, id)).transpose();
+        let connection = call.connection.as_ref().map(|id| self.live_connection(&flow.environment, id)).transpose();
         let report = match (&installed, &connection) {
             (Some(installed), Ok(connection)) => {
                 let target = CallTarget::Action { operation: uses.operation.clone(), input: call.input.clone() };
-                self.call(target, installed, connection.as_deref(), self.whom(run, Some(call))).await
+                self.call(target, installed, connection.as_deref(), whom(&flow, &run, &call)).await
             }
             (None, _) => not_made(Failure::Unavailable {
                 problem: Problem::new("plugin-gone", format!("the flow's plugin {} is not installed", uses.plugin))
@@ -245,33 +284,22 @@ impl Engine {
         };
         let sent = may_have_changed(&report);
         let digest = installed.map(|installed| installed.record.digest);
-        let record = record(Some(call), call.attempt, digest, &report);
+        let record = record(Some(&call), call.attempt, digest, &report);
+        let (step, iteration) = (call.step.clone(), call.iteration.clone());
         let event = match report.outcome {
             Ok(Answer::Output(output)) => {
                 let output = Arc::new(serde_json::from_str(&output).unwrap_or(Value::Null));
-                Event::CallSucceeded { step: call.step.clone(), output }
+                Event::CallSucceeded { step, iteration, output }
             }
             Ok(Answer::Events(_) | Answer::Account(_)) => {
-                Event::CallSucceeded { step: call.step.clone(), output: Arc::default() }
+                Event::CallSucceeded { step, iteration, output: Arc::default() }
             }
             Err(failure) => {
                 tracing::warn!(step = %call.step, attempt = call.attempt, problem = failure.to_problem().what, "call failed");
-                Event::CallFailed { step: call.step.clone(), failure, sent }
+                Event::CallFailed { step, iteration, failure, sent }
             }
         };
         (event, record)
-    }
-
-    fn whom<'a>(&self, run: &'a Run, call: Option<&Call>) -> CallFor<'a> {
-        CallFor {
-            environment: &run.record.environment,
-            flow: Some(run.record.flow.to_string()),
-            run: Some(run.id().to_string()),
-            step: call.map(|call| call.step.to_string()),
-            attempt: call.map_or(run.open.receive_attempts + 1, |call| call.attempt),
-            key: call.map_or_else(|| run.id().to_string(), |call| call.key.clone()),
-            timeout_ms: call.and_then(|call| call.timeout_ms),
-        }
     }
 
     /// Lets the connector read the delivery. None: the run is over, or parked.
@@ -363,7 +391,16 @@ impl Engine {
                 body: delivery.body.to_vec(),
             },
         };
-        let report = self.call(target, &installed, connection.as_deref(), self.whom(run, None)).await;
+        let whom = CallFor {
+            environment: &run.record.environment,
+            flow: Some(run.record.flow.to_string()),
+            run: Some(run.id().to_string()),
+            step: None,
+            attempt: run.open.receive_attempts + 1,
+            key: run.id().to_string(),
+            timeout_ms: None,
+        };
+        let report = self.call(target, &installed, connection.as_deref(), whom).await;
         (report, Some(installed.record.digest))
     }
 
@@ -451,9 +488,22 @@ fn may_have_changed(report: &Report) -> bool {
     report.sent && report.accesses.iter().any(changed)
 }
 
+fn whom<'a>(flow: &'a Published, run: &RunId, call: &Call) -> CallFor<'a> {
+    CallFor {
+        environment: &flow.environment,
+        flow: Some(flow.plan().id().to_string()),
+        run: Some(run.to_string()),
+        step: Some(call.step.to_string()),
+        attempt: call.attempt,
+        key: call.key.clone(),
+        timeout_ms: call.timeout_ms,
+    }
+}
+
 fn record(call: Option<&Call>, attempt: u32, digest: Option<model::Digest>, report: &Report) -> CallRecord {
     CallRecord {
         step: call.map(|call| call.step.clone()),
+        iteration: call.map(|call| call.iteration.clone()).unwrap_or_default(),
         attempt,
         digest,
         accesses: report.accesses.clone(),

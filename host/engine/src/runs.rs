@@ -224,10 +224,9 @@ impl Engine {
     }
 
     fn redact_step(&self, plan: &flow::Plan, step: &mut StepView) {
-        let action = plan.find(&step.step).and_then(|step| match &step.work {
-            flow::Work::Action(action) => Some(&action.uses),
-            flow::Work::If { .. } | flow::Work::Transform { .. } | flow::Work::Stop { .. } => None,
-        });
+        let items = step.items.iter_mut().flat_map(|items| &mut items.shown);
+        items.flat_map(|item| &mut item.steps).for_each(|step| self.redact_step(plan, step));
+        let action = plan.find(&step.step).and_then(|step| step.work.as_action()).map(|action| &action.uses);
         let installed = action.and_then(|uses| self.0.catalogue.plugin(plan.locked().get(&uses.plugin)?));
         let schemas = action.zip(installed).and_then(|(uses, installed)| {
             let action = installed.manifest().action(&uses.operation)?;

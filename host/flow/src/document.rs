@@ -15,6 +15,11 @@ use crate::plan::OnError;
 pub const STEPS_MAX: usize = 200;
 /// Branches within branches; deeper ones nobody can read.
 pub const NESTING_MAX: usize = 10;
+/// Items of one loop. Each costs a commit or two, and the run's history must stay
+/// readable; a longer list is several runs.
+pub const ITEMS_MAX: usize = 10_000;
+/// Items of one loop under way at once. More would be a load test of the remote.
+pub const CONCURRENCY_MAX: u32 = 50;
 /// Two hundred steps with long texts fit well.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 
@@ -131,6 +136,8 @@ struct Duration(#[schemars(regex(pattern = "^[0-9]+(ms|s|m|h|d)$"))] String);
 enum Step {
     Action(ActionStep),
     If(IfStep),
+    Switch(SwitchStep),
+    Foreach(ForeachStep),
     Transform(TransformStep),
     Stop(StopStep),
 }
@@ -200,6 +207,81 @@ struct IfStep {
     then: Vec<Step>,
     /// The steps when it does not.
     r#else: Option<Vec<Step>>,
+    /// What the condition's failure does.
+    on_error: Option<OnError>,
+}
+
+/// Goes one of many ways.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct SwitchStep {
+    /// The step's name.
+    id: StepId,
+    /// What people read.
+    label: Option<String>,
+    /// An expression; false skips the step with all its cases.
+    when: Option<Condition>,
+    /// The expression that decides.
+    switch: String,
+    /// The ways; the first that is met is taken.
+    #[schemars(length(min = 1, max = 50))]
+    cases: Vec<Case>,
+    /// The steps when no case is met.
+    default: Option<Vec<Step>>,
+    /// What the expression's failure does.
+    on_error: Option<OnError>,
+}
+
+/// One way of a switch.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct Case {
+    /// The value that takes it, or a list of them; no expressions.
+    is: Value,
+    /// Its steps.
+    steps: Vec<Step>,
+}
+
+/// Executes its steps for each item of a list. They read `item` and `loop.index`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct ForeachStep {
+    /// The step's name.
+    id: StepId,
+    /// What people read.
+    label: Option<String>,
+    /// An expression; false skips the loop.
+    when: Option<Condition>,
+    /// The list, of at most 10,000 items.
+    foreach: Value,
+    /// Items under way at once; 1 when absent: one after the other.
+    #[schemars(range(min = 1, max = 50))]
+    concurrency: Option<u32>,
+    /// Items that one execution takes together; `item` is a list then.
+    #[schemars(range(min = 1, max = 1_000))]
+    batch: Option<u32>,
+    /// What an item's failure does; `fail` when absent.
+    on_item_error: Option<OnItemError>,
+    /// The steps for each item.
+    steps: Vec<Step>,
+    /// What each item leaves in `steps.<id>.outputs`; texts may hold expressions.
+    output: Option<Value>,
+    /// What the loop's failure does.
+    on_error: Option<OnError>,
+}
+
+/// What an item's failure does.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "published as a schema, never made")]
+enum OnItemError {
+    /// Items already begun end, no further one begins, and the loop fails.
+    Fail,
+    /// The loop counts it and goes on.
+    Continue,
 }
 
 /// Makes a value.

@@ -13,11 +13,12 @@ mod template;
 mod view;
 
 pub use check::{Format, check};
-pub use document::{DOCUMENT_BYTES_MAX, NESTING_MAX, STEPS_MAX, schema};
+pub use document::{CONCURRENCY_MAX, DOCUMENT_BYTES_MAX, ITEMS_MAX, NESTING_MAX, STEPS_MAX, schema};
 pub use operations::{ConnectionFacts, Operations};
-pub use plan::{Action, OnError, Outcome, Plan, Respond, Retry, Step, Trigger, Uses, Work};
+pub use plan::{Action, Case, Foreach, OnError, Outcome, Plan, Respond, Retry, Step, Trigger, Uses, Work};
 pub use run::{
-    After, Branch, Call, Effect, Ending, Entry, Event, RunFacts, State, Transition, idempotency_key, pending, step,
+    After, Branch, Call, Effect, Ending, Entry, Event, Iteration, RunFacts, Spot, State, Transition, idempotency_key,
+    pending, step,
 };
 pub use template::{FILTERS, TESTS, Template};
-pub use view::{StepKind, StepOutcome, StepView, steps_view};
+pub use view::{ItemView, ItemsView, StepKind, StepOutcome, StepView, steps_view};

@@ -103,7 +103,24 @@ pub enum Work {
         then: Option<usize>,
         /// Where `else` begins; none: there is none.
         otherwise: Option<usize>,
+        /// What its failure does.
+        #[serde(default)]
+        on_error: OnError,
     },
+    /// Goes one of many ways.
+    Switch {
+        /// What decides.
+        value: Template,
+        /// The ways, the first that is met is taken.
+        cases: Vec<Case>,
+        /// Where `default` begins; none: there is none.
+        otherwise: Option<usize>,
+        /// What its failure does.
+        #[serde(default)]
+        on_error: OnError,
+    },
+    /// Executes its body for each item of a list.
+    Foreach(Box<Foreach>),
     /// Makes a value.
     Transform {
         /// The value.
@@ -120,6 +137,69 @@ pub enum Work {
         /// The run's result instead of the flow's `output`.
         output: Option<Template>,
     },
+}
+
+impl Work {
+    /// The call, when it is one.
+    pub fn as_action(&self) -> Option<&Action> {
+        match self {
+            Self::Action(action) => Some(action),
+            Self::If { .. } | Self::Switch { .. } | Self::Foreach(_) | Self::Transform { .. } | Self::Stop { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The loop, when it is one.
+    pub fn as_foreach(&self) -> Option<&Foreach> {
+        match self {
+            Self::Foreach(foreach) => Some(foreach),
+            Self::If { .. } | Self::Switch { .. } | Self::Action(_) | Self::Transform { .. } | Self::Stop { .. } => {
+                None
+            }
+        }
+    }
+
+    /// What its failure does.
+    pub fn on_error(&self) -> OnError {
+        match self {
+            Self::Action(action) => action.on_error,
+            Self::Foreach(foreach) => foreach.on_error,
+            Self::If { on_error, .. } | Self::Switch { on_error, .. } | Self::Transform { on_error, .. } => *on_error,
+            Self::Stop { .. } => OnError::Fail,
+        }
+    }
+}
+
+/// One way of a `switch`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Case {
+    /// The values that take it.
+    pub is: Vec<Value>,
+    /// Where its steps begin; none: it has none.
+    pub first: Option<usize>,
+}
+
+/// A loop over a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Foreach {
+    /// The list.
+    pub items: Template,
+    /// Items under way at once, 1 to 50.
+    pub concurrency: u32,
+    /// Items that one execution of the body takes together; none: one, by itself.
+    pub batch: Option<u32>,
+    /// Whether an item's failure is gone past.
+    pub continues: bool,
+    /// Where the body begins; none: it is empty.
+    pub body: Option<usize>,
+    /// Where in the list of steps the body ends: the index behind it.
+    pub end: usize,
+    /// What an item leaves in the loop's `outputs`; none: null.
+    pub output: Option<Template>,
+    /// What its failure does.
+    #[serde(default)]
+    pub on_error: OnError,
 }
 
 /// A call of a connector's operation.
@@ -274,13 +354,13 @@ impl Plan {
             }
             Trigger::Webhook { .. } | Trigger::Manual { .. } => None,
         };
-        let steps = self.steps.iter().filter_map(|step| match &step.work {
-            Work::Action(action) => Some(Uses {
+        let steps = self.steps.iter().filter_map(|step| {
+            let action = step.work.as_action()?;
+            Some(Uses {
                 operation: action.uses.clone(),
                 connection: action.connection.clone(),
                 step: Some(step.id.clone()),
-            }),
-            Work::If { .. } | Work::Transform { .. } | Work::Stop { .. } => None,
+            })
         });
         trigger.into_iter().chain(steps).collect()
     }
@@ -291,10 +371,7 @@ impl Plan {
             Trigger::Connector { connection, .. } | Trigger::Webhook { connection, .. } => Some(connection),
             Trigger::Manual { .. } => None,
         };
-        let steps = self.steps.iter().filter_map(|step| match &step.work {
-            Work::Action(action) => action.connection.as_ref(),
-            Work::If { .. } | Work::Transform { .. } | Work::Stop { .. } => None,
-        });
+        let steps = self.steps.iter().filter_map(|step| step.work.as_action()?.connection.as_ref());
         trigger.into_iter().chain(steps).collect()
     }
 

@@ -23,7 +23,19 @@ struct Driven {
     entries: Vec<Entry>,
     state: State,
     calls: Vec<flow::Call>,
+    most_at_once: usize,
     ending: Option<Ending>,
+}
+
+/// Which of several effects answers first: mixed, but the same after a crash.
+fn turn(effect: &Effect) -> u64 {
+    let (step, iteration) = match effect {
+        Effect::Call(call) => (&call.step, &call.iteration),
+        Effect::Retry { step, iteration, .. } => (step, iteration),
+        Effect::Continue | Effect::Finish(_) => return 0,
+    };
+    let text = format!("{step}{iteration}");
+    text.bytes().fold(7, |mixed: u64, byte| (mixed ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1
 }
 
 impl Driven {
@@ -36,19 +48,20 @@ impl Driven {
     }
 
     fn perform(&mut self, plan: &Plan, mut effects: Vec<Effect>, world: World<'_>) {
-        while let Some(effect) = effects.pop() {
-            assert!(effects.is_empty(), "one step at a time");
-            let event = match effect {
+        while !effects.is_empty() {
+            self.most_at_once = self.most_at_once.max(effects.len());
+            let first = (0..effects.len()).min_by_key(|index| turn(&effects[*index])).unwrap();
+            let event = match effects.remove(first) {
                 Effect::Call(call) => {
-                    let step = call.step.clone();
+                    let (step, iteration) = (call.step.clone(), call.iteration.clone());
                     let answer = world(&call);
                     self.calls.push(*call);
                     match answer {
-                        Ok(output) => Event::CallSucceeded { step, output: Arc::new(output) },
-                        Err((failure, sent)) => Event::CallFailed { step, failure, sent },
+                        Ok(output) => Event::CallSucceeded { step, iteration, output: Arc::new(output) },
+                        Err((failure, sent)) => Event::CallFailed { step, iteration, failure, sent },
                     }
                 }
-                Effect::Retry { step, .. } => Event::RetryDue { step },
+                Effect::Retry { step, iteration, .. } => Event::RetryDue { step, iteration },
                 Effect::Continue => Event::Continue,
                 Effect::Finish(ending) => {
                     self.ending = Some(ending);
@@ -57,7 +70,7 @@ impl Driven {
             };
             let transition = step(plan, &self.state, event.clone());
             assert_eq!(transition, step(plan, &self.state, event), "the machine is deterministic");
-            effects = self.take(transition);
+            effects.extend(self.take(transition));
         }
     }
 
@@ -162,7 +175,8 @@ fn what_may_have_happened_is_never_repeated() {
     let effects = pending(&post, &state);
     let [Effect::Call(call)] = effects.as_slice() else { panic!("{effects:?}") };
     assert!(!call.repeatable());
-    let transition = step(&post, &state, Event::Interrupted { step: call.step.clone() });
+    let transition =
+        step(&post, &state, Event::Interrupted { step: call.step.clone(), iteration: call.iteration.clone() });
     let [Effect::Finish(ending)] = transition.effects.as_slice() else { panic!("{transition:?}") };
     assert!(matches!(ending.failure, Some(Failure::MayHaveHappened { .. })));
 }
@@ -171,33 +185,216 @@ fn what_may_have_happened_is_never_repeated() {
 fn events_out_of_turn_change_nothing() {
     let post = plan(&manual(POST));
     let id = || "post".parse().unwrap();
+    let iteration = flow::Iteration::default;
     let output = || Arc::new(json!({}));
     let start = || Event::Started { trigger: Arc::new(json!({ "n": 1 })), run: run_facts() };
     let new = State::new();
     let mut calling = State::new();
     step(&post, &new, start()).entries.iter().for_each(|entry| calling.apply(entry));
     let mut finished = calling.clone();
-    let done = step(&post, &calling, Event::CallSucceeded { step: id(), output: output() });
+    let done = step(&post, &calling, Event::CallSucceeded { step: id(), iteration: iteration(), output: output() });
     done.entries.iter().for_each(|entry| finished.apply(entry));
     let cancel = || Event::Cancelled { reason: "x".to_owned() };
     for (state, event) in [
         (&new, Event::Continue),
         (&new, cancel()),
-        (&new, Event::CallSucceeded { step: id(), output: output() }),
+        (&new, Event::CallSucceeded { step: id(), iteration: iteration(), output: output() }),
         (&calling, start()),
         (&calling, Event::Continue),
-        (&calling, Event::RetryDue { step: id() }),
-        (&calling, Event::CallSucceeded { step: "other".parse().unwrap(), output: output() }),
-        (&finished, Event::CallSucceeded { step: id(), output: output() }),
-        (&finished, Event::CallFailed { step: id(), failure: transient(), sent: true }),
-        (&finished, Event::Interrupted { step: id() }),
+        (&calling, Event::RetryDue { step: id(), iteration: iteration() }),
+        (&calling, Event::CallSucceeded { step: id(), iteration: iteration().item(0), output: output() }),
+        (&calling, Event::CallSucceeded { step: "other".parse().unwrap(), iteration: iteration(), output: output() }),
+        (&finished, Event::CallSucceeded { step: id(), iteration: iteration(), output: output() }),
+        (&finished, Event::CallFailed { step: id(), iteration: iteration(), failure: transient(), sent: true }),
+        (&finished, Event::Interrupted { step: id(), iteration: iteration() }),
         (&finished, cancel()),
     ] {
         assert_eq!(step(&post, state, event.clone()), Transition::default(), "{event:?}");
     }
-    let cancelled = step(&post, &calling, cancel());
-    let [Effect::Finish(ending)] = cancelled.effects.as_slice() else { panic!("{cancelled:?}") };
-    assert_eq!((ending.outcome, ending.reason.as_deref()), (Outcome::Cancelled, Some("x")));
+}
+
+#[test]
+fn a_cancelled_run_waits_for_the_call_under_way_and_says_what_is_in_doubt() {
+    let post = plan(&manual(POST));
+    let event = Event::Started { trigger: Arc::new(json!({ "n": 1 })), run: run_facts() };
+    let mut driven = Driven::default();
+    driven.take(step(&post, &State::new(), event));
+    let asked = step(&post, &driven.state, Event::Cancelled { reason: "x".to_owned() });
+    assert_eq!(asked.effects, []);
+    driven.take(asked);
+    assert!(driven.state.is_cancelling());
+    let (step_id, iteration) = ("post".parse::<model::StepId>().unwrap(), flow::Iteration::default());
+    let answers = [
+        (
+            Event::CallSucceeded { step: step_id.clone(), iteration: iteration.clone(), output: Arc::new(json!({})) },
+            None,
+        ),
+        (
+            Event::CallFailed {
+                step: step_id.clone(),
+                iteration: iteration.clone(),
+                failure: transient(),
+                sent: false,
+            },
+            None,
+        ),
+        (Event::Interrupted { step: step_id, iteration }, Some("may-have-happened")),
+    ];
+    for (event, wanted) in answers {
+        let transition = step(&post, &driven.state, event);
+        let Some(Effect::Finish(ending)) = transition.effects.last() else { panic!("{transition:?}") };
+        assert_eq!((ending.outcome, ending.reason.as_deref()), (Outcome::Cancelled, Some("x")));
+        assert_eq!(transition.effects.len(), 1);
+        let code = ending.failure.as_ref().map(|failure| failure.to_problem().code);
+        assert_eq!(code.as_deref(), wanted);
+    }
+    let calm = plan(&manual(TOPIC));
+    let mut waiting = Driven::default();
+    waiting.take(step(&calm, &State::new(), Event::Started { trigger: Arc::new(json!({ "n": 1 })), run: run_facts() }));
+    let (step_id, iteration) = ("topic".parse().unwrap(), flow::Iteration::default());
+    waiting.take(step(
+        &calm,
+        &waiting.state.clone(),
+        Event::CallFailed { step: step_id, iteration, failure: transient(), sent: true },
+    ));
+    let cancelled = step(&calm, &waiting.state, Event::Cancelled { reason: "y".to_owned() });
+    assert!(matches!(cancelled.effects.as_slice(), [Effect::Finish(_)]), "nothing is under way: {cancelled:?}");
+}
+
+const EACH: &str = "
+steps:
+  - id: each
+    foreach: '{{ trigger.list }}'
+    concurrency: 3
+    on_item_error: continue
+    steps:
+      - id: kind
+        switch: '{{ item.kind }}'
+        cases:
+          - is: [a, b]
+            steps:
+              - id: topic
+                uses: chat/set-topic
+                input: { topic: '{{ item.name }} {{ loop.index }}' }
+                retry: { attempts: 2 }
+          - is: 7
+            steps: [{ id: seven, transform: '{{ item.name | upper }}' }]
+        default: [{ id: other, transform: '{{ item.absent }}' }]
+      - id: inner
+        foreach: [1, 2]
+        steps: [{ id: sum, transform: '{{ item + loop.index }}' }]
+        output: '{{ steps.sum }}'
+    output: { name: '{{ item.name }}', inner: '{{ steps.inner.outputs }}' }
+output: '{{ steps.each }}'
+";
+
+#[test]
+fn a_loop_keeps_items_apart_and_counts_failures() {
+    let plan = plan(&manual(EACH));
+    let world = |call: &flow::Call| match (call.iteration.index(), call.attempt) {
+        (Some(1), 1) => Err((transient(), true)),
+        _ => Ok(json!({})),
+    };
+    let list = json!([
+        { "kind": "a", "name": "n0" }, { "kind": "b", "name": "n1" }, { "kind": 7.0, "name": "n2" },
+        { "kind": "c", "name": "n3" }, { "kind": "a", "name": "n4" },
+    ]);
+    let driven = Driven::from_start(&plan, json!({ "list": list }), &world);
+    let output = driven.ending.as_ref().unwrap().output.clone();
+    let inner = json!([1, 3]);
+    let done = |name: &str| json!({ "name": name, "inner": inner });
+    assert_eq!(output["outputs"], json!([done("n0"), done("n1"), done("n2"), null, done("n4")]));
+    assert_eq!((&output["succeeded"], &output["failed"]), (&json!(4), &json!(1)));
+    assert_eq!(output["errors"][0]["index"], json!(3));
+    assert_eq!(driven.most_at_once, 3, "items 2 and 3 end without a call and make room for item 4");
+    let keys: Vec<(&str, &Value)> = driven.calls.iter().map(|call| (call.key.as_str(), &*call.input)).collect();
+    let key = |index: u32| format!("0123456789abcdef0123456789abcdef-topic-{index}");
+    for (index, topic) in [(0, "n0 0"), (1, "n1 1"), (4, "n4 4")] {
+        assert!(keys.contains(&(key(index).as_str(), &json!({ "topic": topic }))), "{keys:?}");
+    }
+    let view = steps_view(&plan, &driven.entries);
+    let items = view[0].items.as_ref().unwrap();
+    assert_eq!((view.len(), items.total, items.succeeded, items.failed), (1, 5, 4, 1));
+    assert_eq!(items.shown[3].outcome, StepOutcome::Continued);
+    assert_eq!(items.shown[1].steps[1].attempts, 2);
+    assert_eq!(items.shown[4].steps[4].items.as_ref().unwrap().succeeded, 2);
+}
+
+#[test]
+fn a_failed_item_lets_those_begun_end_and_breaks_the_loop() {
+    let text = "
+steps:
+  - id: each
+    foreach: '{{ trigger.list }}'
+    concurrency: 2
+    on_item_error: ITEM
+    on_error: STEP
+    steps: [{ id: post, uses: chat/post-message, connection: team-chat, input: { channel: '#a', text: '{{ item }}' } }]
+output: \"{{ steps.each | default('') }}\"
+";
+    let run = |item: &str, step: &str, failure: &dyn Fn() -> Failure| {
+        let plan = plan(&manual(&text.replace("ITEM", item).replace("STEP", step)));
+        let world = |call: &flow::Call| match call.iteration.index() {
+            Some(1) => Err((failure(), true)),
+            _ => Ok(json!({ "ts": "1" })),
+        };
+        Driven::from_start(&plan, json!({ "list": ["a", "b", "c", "d", "e"] }), &world)
+    };
+    let not_found = || Failure::NotFound { message: "x".to_owned() };
+    let gone_past = run("continue", "fail", &not_found);
+    assert_eq!(gone_past.calls.len(), 5);
+    let ended = run("fail", "fail", &not_found);
+    assert!(ended.calls.len() < 5, "no item begins after the failure");
+    let ending = ended.ending.unwrap();
+    assert_eq!((ending.outcome, ending.failure), (Outcome::Failed, Some(not_found())));
+    assert_eq!(format!("{}{}", ending.step.unwrap(), ending.iteration), "post[1]");
+    let went_on = run("fail", "continue", &not_found);
+    assert_eq!(went_on.ending.unwrap().output["error"]["code"], json!("not-found"));
+    let doubt = run("continue", "continue", &transient);
+    let ending = doubt.ending.unwrap();
+    assert!(matches!(ending.failure, Some(Failure::MayHaveHappened { .. })), "{ending:?}");
+}
+
+#[test]
+fn a_loop_takes_bounded_lists_only() {
+    for (foreach, trigger, wanted) in [
+        (
+            "{{ trigger.list }}",
+            json!({ "list": vec![0; 10_001] }),
+            "the list has 10001 items, a loop takes at most 10000",
+        ),
+        ("{{ trigger.list }}", json!({ "list": vec![0; 1_000_000] }), "the list has 1000000 items"),
+        ("{{ trigger.list | reverse }}", json!({ "list": vec![0; 20_000] }), "a loop takes at most 10000"),
+        ("{{ trigger.text | split(',') }}", json!({ "text": ",".repeat(20_000) }), "the list has 20001 items"),
+        ("{{ trigger.text }}", json!({ "text": "x" }), "expects a list, got text"),
+        ("{{ trigger.text | upper }}", json!({ "text": "x" }), "expects a list, got string"),
+    ] {
+        let plan = plan(&manual(&format!("steps: [{{ id: each, foreach: \"{foreach}\", steps: [] }}]")));
+        match Driven::from_start(&plan, trigger, &|_| Ok(json!({}))).ending.unwrap().failure {
+            Some(Failure::Expression { field, message }) => {
+                assert_eq!(field, "steps.each.foreach");
+                assert!(message.contains(wanted), "{message}");
+            }
+            other => panic!("{foreach}: {other:?}"),
+        }
+    }
+    let all = plan(&manual(
+        "steps: [{ id: each, foreach: '{{ trigger.list }}', batch: 300, steps: [] }]\noutput: '{{ steps.each.succeeded }}'",
+    ));
+    let driven = Driven::from_start(&all, json!({ "list": vec![0; 10_000] }), &|_| Ok(json!({})));
+    assert_eq!(driven.ending.unwrap().output, Arc::new(json!(34)));
+    let shown = steps_view(&all, &driven.entries)[0].items.clone().unwrap();
+    assert_eq!((shown.total, shown.shown.len()), (34, 10));
+    let large =
+        plan(&manual("steps: [{ id: each, foreach: '{{ trigger.list }}', steps: [], output: '{{ trigger.text }}' }]"));
+    let trigger = json!({ "list": [1, 2, 3, 4, 5], "text": "x".repeat(1 << 20) });
+    match Driven::from_start(&large, trigger, &|_| Ok(json!({}))).ending.unwrap().failure {
+        Some(Failure::Expression { field, message }) => {
+            assert_eq!(field, "steps.each.output");
+            assert!(message.contains("with the outputs of all items: the value is larger than 4 MiB"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -224,6 +421,8 @@ enum Made {
     Call { kind: usize, when: Option<usize>, goes_on: bool, attempts: u32 },
     Transform { when: Option<usize>, breaks: bool },
     If { bit: usize, then: Vec<Made>, otherwise: Vec<Made> },
+    Switch { cases: Vec<Vec<Made>>, default: Vec<Made> },
+    Each { items: usize, concurrency: u32, goes_on: bool, steps: Vec<Made> },
     Stop { bit: usize, failed: bool },
 }
 
@@ -242,16 +441,22 @@ fn made_steps() -> impl Strategy<Value = Vec<Made>> {
         let block = proptest::collection::vec(inner.clone(), 0..4);
         prop_oneof![
             2 => inner,
-            1 => (0..BITS, block.clone(), block).prop_map(|(bit, then, otherwise)| Made::If { bit, then, otherwise }),
+            1 => (0..BITS, block.clone(), block.clone())
+                .prop_map(|(bit, then, otherwise)| Made::If { bit, then, otherwise }),
+            1 => (proptest::collection::vec(block.clone(), 1..3), block.clone())
+                .prop_map(|(cases, default)| Made::Switch { cases, default }),
+            1 => (0..4_usize, 1..4_u32, any::<bool>(), block)
+                .prop_map(|(items, concurrency, goes_on, steps)| Made::Each { items, concurrency, goes_on, steps }),
         ]
     });
     proptest::collection::vec(nested, 0..6)
 }
 
 /// Writes steps as a JSON document; `known` are the steps that may be read.
-fn write(made: &[Made], count: &mut usize, known: &mut Vec<String>) -> Value {
+fn write(made: &[Made], count: &mut usize, known: &mut Vec<String>, in_loop: bool) -> Value {
     let mut steps = Vec::new();
-    for step in made {
+    // A stop would end several items at once.
+    for step in made.iter().filter(|step| !in_loop || !matches!(step, Made::Stop { .. })) {
         let id = format!("s{count}");
         *count += 1;
         let read = known.last().map_or("{{ trigger.n }}".to_owned(), |id| format!("{{{{ steps.{id} | default(0) }}}}"));
@@ -277,8 +482,24 @@ fn write(made: &[Made], count: &mut usize, known: &mut Vec<String>) -> Value {
             }
             Made::If { bit, then, otherwise } => json!({
                 "if": condition(bit),
-                "then": write(then, count, &mut known.clone()),
-                "else": write(otherwise, count, &mut known.clone()),
+                "then": write(then, count, &mut known.clone(), in_loop),
+                "else": write(otherwise, count, &mut known.clone(), in_loop),
+            }),
+            Made::Switch { cases, default } => {
+                let cases: Vec<Value> = (0..)
+                    .zip(cases)
+                    .map(|(is, steps)| json!({ "is": is, "steps": write(steps, count, &mut known.clone(), in_loop) }))
+                    .collect();
+                let default = write(default, count, &mut known.clone(), in_loop);
+                json!({ "switch": "{{ trigger.n % 3 }}", "cases": cases, "default": default })
+            }
+            Made::Each { items, concurrency, goes_on, steps } => json!({
+                "foreach": vec!["{{ trigger.n }}"; *items],
+                "concurrency": concurrency,
+                "on_item_error": if *goes_on { "continue" } else { "fail" },
+                "steps": write(steps, count, &mut known.clone(), true),
+                "output": { "at": "{{ loop.index }}", "was": read },
+                "on_error": "continue",
             }),
             Made::Stop { bit, failed } => json!({
                 "when": condition(bit),
@@ -298,7 +519,7 @@ fn write(made: &[Made], count: &mut usize, known: &mut Vec<String>) -> Value {
 }
 
 fn made_plan(made: &[Made]) -> Plan {
-    let steps = write(made, &mut 0, &mut Vec::new());
+    let steps = write(made, &mut 0, &mut Vec::new(), false);
     plan(
         &json!({
             "version": 1, "id": "made", "name": "Made", "trigger": { "manual": {} }, "steps": steps,
@@ -312,6 +533,7 @@ fn made_plan(made: &[Made]) -> Plan {
 fn world(seed: u64) -> impl Fn(&flow::Call) -> Result<Value, (Failure, bool)> {
     move |call| {
         let number: u64 = call.step.as_str()[1..].parse().unwrap();
+        let number = call.iteration.indexes().iter().fold(number, |number, index| number * 7 + u64::from(*index));
         let mixed = (seed ^ (number * 31 + u64::from(call.attempt))).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
         match mixed {
             0..=8 => Ok(json!({ "ts": number.to_string(), "now": call.attempt })),
@@ -348,8 +570,10 @@ proptest! {
             prop_assert_eq!(&resumed.entries, &whole.entries, "crash after {}", crash);
             prop_assert_eq!(&resumed.ending, &whole.ending);
             for call in &resumed.calls {
-                let first = whole.calls.iter().find(|other| (&other.step, other.attempt) == (&call.step, call.attempt));
-                prop_assert_eq!(Some(call), first);
+                let same = |other: &&flow::Call| {
+                    (&other.step, &other.iteration, other.attempt) == (&call.step, &call.iteration, call.attempt)
+                };
+                prop_assert_eq!(Some(call), whole.calls.iter().find(same));
             }
         }
     }

@@ -5,6 +5,9 @@
 //! Invariant: a plan that comes out needs no check again.
 
 mod accounts;
+mod branches;
+mod calls;
+mod loops;
 mod names;
 mod read;
 mod report;
@@ -75,7 +78,8 @@ fn read_flow(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Repo
     };
     let (respond, trigger, event) = (started.respond, started.trigger, started.event);
     let steps_node = fields.required("steps", "a list of steps", report);
-    let mut steps = Steps { operations, report, names: Names::of(event, ids(steps_node)), steps: Vec::new() };
+    let mut steps =
+        Steps { operations, report, names: Names::of(event, ids(steps_node)), steps: Vec::new(), concurrent: false };
     let block = steps_node.map(|node| steps.block(node, "steps", 0)).unwrap_or_default();
     let Steps { report, mut names, mut steps, .. } = steps;
     names.current = None;
@@ -136,7 +140,13 @@ fn collect_ids(steps: Option<&Node>, found: &mut Vec<String>) {
         if let Some(Node { content: Content::Text(id), .. }) = get("id") {
             found.push(id.clone());
         }
-        collect_ids(get("then"), found);
-        collect_ids(get("else"), found);
+        for inner in ["then", "else", "default", "steps"] {
+            collect_ids(get(inner), found);
+        }
+        let Some(Node { content: Content::List(cases), .. }) = get("cases") else { continue };
+        for case in cases {
+            let Content::Object(fields) = &case.content else { continue };
+            collect_ids(fields.iter().find(|(key, _)| key == "steps").map(|(_, node)| node), found);
+        }
     }
 }

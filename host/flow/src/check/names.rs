@@ -6,8 +6,9 @@ use super::report::{list, suggest};
 use super::shape::{Found, Shape};
 use crate::template::{Path, Reference, Segment, show};
 
-/// The names in scope.
+/// The names in scope everywhere, and those of a loop's body.
 const ROOTS: [&str; 5] = ["trigger", "steps", "run", "flow", "env"];
+const LOOP_ROOTS: [&str; 7] = ["trigger", "steps", "item", "loop", "run", "flow", "env"];
 
 /// What expressions may refer to.
 pub(super) struct Names {
@@ -21,6 +22,8 @@ pub(super) struct Names {
     pub(super) guards: Vec<Path>,
     /// The step this place is in.
     pub(super) current: Option<String>,
+    /// An item of the loop this place is in.
+    pub(super) item: Option<Shape>,
 }
 
 /// What a step leaves behind.
@@ -42,6 +45,8 @@ pub(super) enum Presence {
     Maybe(String),
     /// It is in the other branch.
     Elsewhere,
+    /// It is in the body of this loop, and this is not.
+    Inside(String),
 }
 
 impl Names {
@@ -52,7 +57,7 @@ impl Names {
 
     /// Before the first step.
     pub(super) fn of(trigger: Shape, all: Vec<String>) -> Self {
-        Self { trigger, steps: Vec::new(), all, guards: Vec::new(), current: None }
+        Self { trigger, steps: Vec::new(), all, guards: Vec::new(), current: None, item: None }
     }
 
     /// What is wrong with a reference.
@@ -64,11 +69,15 @@ impl Names {
             "run" => missing(&run_shape(), path, 1),
             "flow" => missing(&flow_shape(), path, 1),
             "env" => missing(&Shape(serde_json::json!({ "type": "string" })), path, 1),
+            "item" | "loop" => self.check_item(path),
             other => {
                 let problem = Problem::new("unknown-name", format!("there is no name {other:?} in expressions"));
-                Some(suggest(problem, other, ROOTS).fix_if_none(|| match self.all.iter().any(|id| id == other) {
-                    true => format!("write steps.{other}"),
-                    false => format!("a text in an expression needs quotes: '{other}'"),
+                let roots: &[&str] = if self.item.is_some() { &LOOP_ROOTS } else { &ROOTS };
+                Some(suggest(problem, other, roots.iter().copied()).fix_if_none(|| {
+                    match self.all.iter().any(|id| id == other) {
+                        true => format!("write steps.{other}"),
+                        false => format!("a text in an expression needs quotes: '{other}'"),
+                    }
                 }))
             }
         }
@@ -85,8 +94,19 @@ impl Names {
             ("run", below) => run_shape().at(below),
             ("flow", below) => flow_shape().at(below),
             ("env", []) => Shape(serde_json::json!({ "type": "string" })),
+            ("item", below) => self.item.as_ref().map_or_else(Shape::open, |item| item.at(below)),
+            ("loop", below) => loop_shape().at(below),
             _ => Shape::open(),
         }
+    }
+
+    fn check_item(&self, path: &Path) -> Option<Problem> {
+        let Some(item) = &self.item else {
+            let root = path.root();
+            let what = format!("{root} is there only in the steps of a foreach");
+            return Some(Problem::new("outside-loop", what).fix("write it in a step inside the loop"));
+        };
+        if path.root() == "item" { missing(item, path, 1) } else { missing(&loop_shape(), path, 1) }
     }
 
     pub(super) fn find(&self, id: &str) -> Option<&Output> {
@@ -104,9 +124,15 @@ impl Names {
         let Some(shape) = &output.shape else {
             return Some(Problem::new(
                 "no-output",
-                format!("step {id} has no output: only actions and transforms have one"),
+                format!("step {id} has no output: it only decides what is executed"),
             ));
         };
+        if let Presence::Inside(around) = &output.presence {
+            return Some(
+                Problem::new("inside-loop", format!("step {id} is inside the loop {around}: it has many outputs"))
+                    .fix(format!("give {around} an output, and read steps.{around}.outputs")),
+            );
+        }
         let is_error = path.below().get(1) == Some(&Segment::Field("error".to_owned()));
         if output.may_fail && is_error {
             return missing(&error_shape(), path, 2).or_else(|| {
@@ -120,6 +146,7 @@ impl Names {
             }
             Presence::Sure => None,
             Presence::Maybe(reason) => self.absent(reference, beside, reason),
+            Presence::Inside(_) => None,
             Presence::Elsewhere => Some(
                 Problem::new(
                     "other-branch",
@@ -196,6 +223,10 @@ fn flow_shape() -> Shape {
     let version = serde_json::json!({ "type": "integer" });
     let fields = [("id".to_owned(), text()), ("name".to_owned(), text()), ("version".to_owned(), version)];
     Shape(super::shape::of_object(fields.into_iter()))
+}
+
+fn loop_shape() -> Shape {
+    Shape(super::shape::of_object([("index".to_owned(), serde_json::json!({ "type": "integer" }))].into_iter()))
 }
 
 fn error_shape() -> Shape {

@@ -1,9 +1,8 @@
 //! The steps of a document: each read, checked against what comes before it, and
 //! laid in one list.
 
-use model::{OperationRef, Problem, Schema, StepId};
+use model::{Problem, StepId};
 
-use super::accounts::{self, Asked};
 use super::names::{Names, Output, Presence};
 use super::read::{self, Fields};
 use super::report::{Report, wrong};
@@ -12,7 +11,7 @@ use super::tree::{Content, Node};
 use super::values;
 use crate::document::{NESTING_MAX, STEPS_MAX};
 use crate::operations::Operations;
-use crate::plan::{Action, OnError, Outcome, Retry, Step, Work};
+use crate::plan::{OnError, Outcome, Step, Work};
 use crate::template::Template;
 
 /// Names that mean something else in expressions or messages.
@@ -20,11 +19,8 @@ const RESERVED: [&str; 19] = [
     "trigger", "steps", "run", "flow", "env", "item", "loop", "output", "error", "true", "false", "none", "not", "and",
     "or", "in", "is", "if", "else",
 ];
-/// More attempts than this are a flow that should not run.
-const ATTEMPTS_MAX: u64 = 20;
-const DAY_MS: u64 = 86_400_000;
-/// A call that takes longer blocks a worker for nothing.
-const TIMEOUT_MS_MAX: u64 = 3_600_000;
+/// What a step may be; exactly one of them.
+const KINDS: [&str; 6] = ["uses", "if", "switch", "foreach", "transform", "stop"];
 const COMMON: [&str; 3] = ["id", "label", "when"];
 
 /// Reads steps; `names` follows the flow as it goes.
@@ -33,6 +29,8 @@ pub(super) struct Steps<'a, 'f> {
     pub(super) report: &'a mut Report<'f>,
     pub(super) names: Names,
     pub(super) steps: Vec<Option<Step>>,
+    /// Several items of a loop around may be under way at once.
+    pub(super) concurrent: bool,
 }
 
 /// The steps of one list, by their places in the plan.
@@ -40,27 +38,35 @@ pub(super) struct Steps<'a, 'f> {
 pub(super) struct Block {
     items: Vec<Item>,
     /// It surely ends the run.
-    stops: bool,
+    pub(super) stops: bool,
 }
 
 struct Item {
     index: usize,
-    then: Block,
-    otherwise: Block,
+    inner: Vec<(Slot, Block)>,
+}
+
+/// What a list of steps inside a step is to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Then,
+    Else,
+    Case(usize),
+    Default,
+    Body,
 }
 
 /// What the work of a step means for the steps after it.
-struct Read {
-    work: Option<Work>,
-    shape: Option<Shape>,
-    then: Block,
-    otherwise: Block,
-    stops: bool,
+pub(super) struct Read {
+    pub(super) work: Option<Work>,
+    pub(super) shape: Option<Shape>,
+    pub(super) inner: Vec<(Slot, Block)>,
+    pub(super) stops: bool,
 }
 
 impl Read {
-    fn leaf(work: Option<Work>, shape: Option<Shape>) -> Self {
-        Self { work, shape, then: Block::default(), otherwise: Block::default(), stops: false }
+    pub(super) fn leaf(work: Option<Work>, shape: Option<Shape>) -> Self {
+        Self { work, shape, inner: Vec::new(), stops: false }
     }
 }
 
@@ -72,7 +78,7 @@ impl Steps<'_, '_> {
             return Block::default();
         };
         if depth > NESTING_MAX {
-            let problem = Problem::new("too-deep", format!("branches are nested deeper than {NESTING_MAX} levels"));
+            let problem = Problem::new("too-deep", format!("steps are nested deeper than {NESTING_MAX} levels"));
             self.report.add(node, field, problem.fix("divide the flow, or join conditions with and"));
             return Block::default();
         }
@@ -119,18 +125,14 @@ impl Steps<'_, '_> {
         }
         self.leave(id.as_ref(), &read, conditional);
         block.stops = read.stops && !conditional;
-        block.items.push(Item { index, then: read.then, otherwise: read.otherwise });
+        block.items.push(Item { index, inner: read.inner });
         self.steps[index] = id.zip(read.work).map(|(id, work)| Step { id, label, when, work, next: None });
     }
 
     /// Makes the step's output known to the steps after it.
     fn leave(&mut self, id: Option<&StepId>, read: &Read, conditional: bool) {
         let Some(id) = id else { return };
-        let may_fail = match &read.work {
-            Some(Work::Action(action)) => action.on_error == OnError::Continue,
-            Some(Work::Transform { on_error, .. }) => *on_error == OnError::Continue,
-            Some(Work::If { .. } | Work::Stop { .. }) | None => false,
-        };
+        let may_fail = read.work.as_ref().is_some_and(|work| work.on_error() == OnError::Continue);
         let presence = match conditional {
             true => Presence::Maybe("the step may be skipped (when)".to_owned()),
             false => Presence::Sure,
@@ -138,7 +140,7 @@ impl Steps<'_, '_> {
         self.names.steps.push(Output { id: id.to_string(), shape: read.shape.clone(), presence, may_fail });
     }
 
-    fn downgrade(&mut self, from: usize, reason: &str) {
+    pub(super) fn downgrade(&mut self, from: usize, reason: &str) {
         for output in self.names.steps.iter_mut().skip(from).filter(|output| output.presence == Presence::Sure) {
             output.presence = Presence::Maybe(reason.to_owned());
         }
@@ -163,140 +165,36 @@ impl Steps<'_, '_> {
         Some(id)
     }
 
-    fn condition(&mut self, node: &Node, field: &str) -> Template {
+    pub(super) fn condition(&mut self, node: &Node, field: &str) -> Template {
         values::read_condition(node, field, &self.names, self.report)
     }
 
     fn work(&mut self, fields: &Fields<'_>, depth: usize) -> Read {
-        let kinds = ["uses", "if", "transform", "stop"].into_iter().filter(|kind| fields.get_any(kind).is_some());
+        let kinds = KINDS.into_iter().filter(|kind| fields.get_any(kind).is_some());
         match kinds.collect::<Vec<_>>().as_slice() {
             ["uses"] => self.action(fields),
             ["if"] => self.branches(fields, depth),
+            ["switch"] => self.switch(fields, depth),
+            ["foreach"] => self.foreach(fields, depth),
             ["transform"] => self.transform(fields),
             ["stop"] => self.stop(fields),
             kinds => {
-                let what =
-                    format!("a step has exactly one of uses, if, transform and stop, this one has {}", kinds.len());
-                self.only(fields, &["uses", "if", "transform", "stop"]);
+                let what = format!("a step has exactly one of {}, this one has {}", KINDS.join(", "), kinds.len());
+                self.only(fields, &KINDS);
                 self.report.add(fields.node, &fields.path, Problem::new("no-work", what));
                 Read::leaf(None, Some(Shape::open()))
             }
         }
     }
 
-    fn only(&mut self, fields: &Fields<'_>, own: &[&str]) {
+    pub(super) fn only(&mut self, fields: &Fields<'_>, own: &[&str]) {
         let known: Vec<&str> = COMMON.iter().chain(own).copied().collect();
         fields.only(&known, self.report);
     }
 
-    fn action(&mut self, fields: &Fields<'_>) -> Read {
-        self.only(fields, &["uses", "connection", "input", "retry", "timeout", "on_error"]);
-        let retry = self.retry(fields);
-        let timeout_ms = fields.duration("timeout", TIMEOUT_MS_MAX, self.report);
-        let on_error = self.on_error(fields);
-        let empty = Node { at: fields.node.at, content: Content::Object(Vec::new()) };
-        let input_node = fields.get("input").unwrap_or(&empty);
-        let input_field = fields.field("input");
-        let made = values::read(input_node, &input_field, &self.names, self.report);
-        let unknown = || Read::leaf(None, Some(Shape::open()));
-        let Some(uses_node) = fields.get("uses") else { return unknown() };
-        let Some(uses) = fields.name::<OperationRef>("uses", self.report) else { return unknown() };
-        let uses_field = fields.field("uses");
-        let Some(manifest) = accounts::manifest(&uses, uses_node, &uses_field, self.operations, self.report) else {
-            return unknown();
-        };
-        let Some(declared) = manifest.action(&uses.operation) else {
-            let known = manifest.actions.iter().map(|action| action.id.as_str());
-            accounts::unknown_operation(&uses, "action", known, uses_node, &uses_field, self.report);
-            return unknown();
-        };
-        let asked = Asked { uses: &uses, need: declared.connection, scopes: &declared.scopes };
-        let connection = accounts::connection(fields, &asked, self.operations, self.report);
-        // A schema that does not compile is the connector's fault, found at install.
-        if let Ok(schema) = Schema::compile(&declared.input) {
-            values::fits(&made, &schema, input_node, &input_field, self.report);
-        }
-        let (effect, idempotency) = (declared.effect, declared.idempotency.clone());
-        let input = made.template;
-        let action = Action { uses, connection, input, retry, timeout_ms, on_error, effect, idempotency };
-        Read::leaf(Some(Work::Action(Box::new(action))), Some(Shape(declared.output.clone())))
-    }
-
-    fn retry(&mut self, fields: &Fields<'_>) -> Retry {
-        let mut retry = Retry::default();
-        let field = fields.field("retry");
-        let inner = fields.get("retry").and_then(|node| Fields::of(node, &field, self.report));
-        let Some(inner) = inner else { return retry };
-        inner.only(&["attempts", "first", "most"], self.report);
-        if let Some(node) = inner.get("attempts") {
-            let attempts = node.to_json().as_u64().filter(|attempts| (1..=ATTEMPTS_MAX).contains(attempts));
-            match attempts.and_then(|attempts| u32::try_from(attempts).ok()) {
-                Some(attempts) => retry.attempts = attempts,
-                None => {
-                    self.report.add(node, &inner.field("attempts"), wrong("attempts", "a number from 1 to 20", node))
-                }
-            }
-        }
-        let first = inner.duration("first", DAY_MS, self.report);
-        let most = inner.duration("most", DAY_MS, self.report);
-        retry.first_ms = first.unwrap_or(retry.first_ms);
-        retry.most_ms = most.unwrap_or(retry.most_ms.max(retry.first_ms));
-        if retry.first_ms > retry.most_ms {
-            let problem = Problem::new("bad-retry", "the first wait is longer than the longest");
-            self.report.add(
-                inner.node,
-                &inner.path,
-                problem.fix("make first at most as long as most (5m when absent)"),
-            );
-        }
-        retry
-    }
-
-    fn on_error(&mut self, fields: &Fields<'_>) -> OnError {
+    pub(super) fn on_error(&mut self, fields: &Fields<'_>) -> OnError {
         let choices = [("fail", OnError::Fail), ("continue", OnError::Continue)];
         fields.choice("on_error", &choices, self.report).unwrap_or_default()
-    }
-
-    fn branches(&mut self, fields: &Fields<'_>, depth: usize) -> Read {
-        self.only(fields, &["if", "then", "else"]);
-        let condition = fields.get("if").map(|node| self.condition(node, &fields.field("if")));
-        let around = self.names.guards.len();
-        self.names.guards.extend(condition.iter().flat_map(values::guards));
-        let first = self.names.steps.len();
-        let then = match fields.required("then", "a list of steps", self.report) {
-            Some(node) => self.block(node, &fields.field("then"), depth + 1),
-            None => Block::default(),
-        };
-        self.names.guards.truncate(around);
-        let second = self.names.steps.len();
-        let kept: Vec<Output> = self.names.steps[first..second].to_vec();
-        for output in &mut self.names.steps[first..second] {
-            output.presence = Presence::Elsewhere;
-        }
-        let otherwise = match fields.get("else") {
-            Some(node) => self.block(node, &fields.field("else"), depth + 1),
-            None => Block::default(),
-        };
-        let last = self.names.steps.split_off(second);
-        self.names.steps.truncate(first);
-        self.join(kept, otherwise.stops, then.stops);
-        self.join(last, then.stops, otherwise.stops);
-        let stops = then.stops && otherwise.stops;
-        let work = condition.map(|condition| Work::If { condition, then: None, otherwise: None });
-        Read { then, otherwise, stops, ..Read::leaf(work, None) }
-    }
-
-    /// Takes a branch's outputs back in: sure only when the other branch ends the run.
-    fn join(&mut self, outputs: Vec<Output>, other_stops: bool, own_stops: bool) {
-        let first = self.names.steps.len();
-        self.names.steps.extend(outputs);
-        if own_stops {
-            for output in &mut self.names.steps[first..] {
-                output.presence = Presence::Elsewhere;
-            }
-        } else if !other_stops {
-            self.downgrade(first, "it is in a branch that may not be taken");
-        }
     }
 
     fn transform(&mut self, fields: &Fields<'_>) -> Read {
@@ -309,6 +207,11 @@ impl Steps<'_, '_> {
 
     fn stop(&mut self, fields: &Fields<'_>) -> Read {
         self.only(fields, &["stop"]);
+        if self.concurrent {
+            let problem = Problem::new("stop-in-loop", "a stop cannot stand in a loop with several items under way");
+            let fix = "remove concurrency from the loops around, or let an item fail instead (on_item_error: fail)";
+            self.report.add(fields.node, &fields.path, problem.fix(fix));
+        }
         let path = fields.field("stop");
         let inner = fields.get("stop").and_then(|node| Fields::of(node, &path, self.report));
         let Some(inner) = inner else { return Read { stops: true, ..Read::leaf(None, None) } };
@@ -339,13 +242,36 @@ impl Block {
             let following = self.items.get(at + 1).map(|next| next.index).or(after);
             if let Some(step) = &mut steps[item.index] {
                 step.next = following;
-                if let Work::If { then, otherwise, .. } = &mut step.work {
-                    *then = item.then.first();
-                    *otherwise = item.otherwise.first();
-                }
+                item.inner.iter().for_each(|(slot, block)| enter(&mut step.work, *slot, block.first()));
             }
-            item.then.link(following, steps);
-            item.otherwise.link(following, steps);
+            for (slot, block) in &item.inner {
+                // Behind a loop's body comes the end of the item, not the next step.
+                block.link(following.filter(|_| *slot != Slot::Body), steps);
+            }
         }
+    }
+}
+
+fn enter(work: &mut Work, slot: Slot, first: Option<usize>) {
+    match (work, slot) {
+        (Work::If { then, .. }, Slot::Then) => *then = first,
+        (Work::If { otherwise, .. }, Slot::Else) | (Work::Switch { otherwise, .. }, Slot::Default) => {
+            *otherwise = first;
+        }
+        (Work::Switch { cases, .. }, Slot::Case(index)) => {
+            if let Some(case) = cases.get_mut(index) {
+                case.first = first;
+            }
+        }
+        (Work::Foreach(foreach), Slot::Body) => foreach.body = first,
+        (
+            Work::Action(_)
+            | Work::If { .. }
+            | Work::Switch { .. }
+            | Work::Foreach(_)
+            | Work::Transform { .. }
+            | Work::Stop { .. },
+            _,
+        ) => {}
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::event::After;
+use super::iteration::{Iteration, Spot};
 use crate::plan::Outcome;
 
 /// Facts of a run that expressions may read.
@@ -25,14 +26,18 @@ pub struct RunFacts {
     pub environment: Environment,
 }
 
-/// Which way an `if` went.
+/// Which way a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Branch {
-    /// The condition held.
+    /// The condition of an `if` held.
     Then,
     /// It did not.
     Else,
+    /// A `switch` took this case, counted from 0.
+    Case(u32),
+    /// No case of a `switch` was met.
+    Default,
 }
 
 /// One fact of a run.
@@ -46,10 +51,13 @@ pub enum Entry {
         /// What expressions may know of the run.
         run: RunFacts,
     },
-    /// An `if` went one way.
+    /// An `if` or a `switch` went one way.
     Branched {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        #[serde(default, skip_serializing_if = "Iteration::is_empty")]
+        iteration: Iteration,
         /// Which way.
         taken: Branch,
     },
@@ -57,11 +65,17 @@ pub enum Entry {
     Skipped {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        #[serde(default, skip_serializing_if = "Iteration::is_empty")]
+        iteration: Iteration,
     },
     /// A `transform` made its value.
     Evaluated {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        #[serde(default, skip_serializing_if = "Iteration::is_empty")]
+        iteration: Iteration,
         /// The value.
         output: Arc<Value>,
     },
@@ -69,6 +83,9 @@ pub enum Entry {
     Intended {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        #[serde(default, skip_serializing_if = "Iteration::is_empty")]
+        iteration: Iteration,
         /// The input of every attempt.
         input: Arc<Value>,
         /// The idempotency key of every attempt.
@@ -78,6 +95,9 @@ pub enum Entry {
     Resumed {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        #[serde(default, skip_serializing_if = "Iteration::is_empty")]
+        iteration: Iteration,
         /// Counted from 1.
         attempt: u32,
     },
@@ -85,6 +105,9 @@ pub enum Entry {
     Attempted {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        #[serde(default, skip_serializing_if = "Iteration::is_empty")]
+        iteration: Iteration,
         /// Counted from 1.
         attempt: u32,
         /// Why it failed.
@@ -96,6 +119,9 @@ pub enum Entry {
     Succeeded {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        #[serde(default, skip_serializing_if = "Iteration::is_empty")]
+        iteration: Iteration,
         /// What it returned.
         output: Arc<Value>,
     },
@@ -103,10 +129,63 @@ pub enum Entry {
     Failed {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        #[serde(default, skip_serializing_if = "Iteration::is_empty")]
+        iteration: Iteration,
         /// Why.
         failure: Failure,
         /// Whether the run goes on all the same.
         continued: bool,
+        /// What failed inside of it, when it is a loop.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Spot>,
+    },
+    /// A `foreach` began.
+    LoopBegan {
+        /// The step.
+        step: StepId,
+        /// Where in the loops around it.
+        #[serde(default, skip_serializing_if = "Iteration::is_empty")]
+        iteration: Iteration,
+        /// The list of its items; with a batch size, of lists of items.
+        items: Arc<Value>,
+        /// Items under way at once, at most.
+        concurrency: u32,
+    },
+    /// An item of a `foreach` is done.
+    ItemSucceeded {
+        /// The loop.
+        step: StepId,
+        /// The item's index last.
+        iteration: Iteration,
+        /// The item's output; null when the loop has none.
+        output: Arc<Value>,
+    },
+    /// An item of a `foreach` failed.
+    ItemFailed {
+        /// The loop.
+        step: StepId,
+        /// The item's index last.
+        iteration: Iteration,
+        /// What failed.
+        at: Spot,
+        /// Why.
+        failure: Failure,
+        /// Whether the loop goes on with the next item.
+        continued: bool,
+    },
+    /// All items of a `foreach` are done, or have failed and were gone past.
+    LoopEnded {
+        /// The step.
+        step: StepId,
+        /// Where in the loops around it.
+        #[serde(default, skip_serializing_if = "Iteration::is_empty")]
+        iteration: Iteration,
+    },
+    /// A person asked for the end; the calls under way are waited for.
+    Cancelling {
+        /// Why.
+        reason: String,
     },
     /// The run ended.
     Finished(Ending),
@@ -126,6 +205,9 @@ pub struct Ending {
     /// The step that ended it; none: the last one, the flow's `output`, or a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
+    /// Where in the loops around that step.
+    #[serde(default, skip_serializing_if = "Iteration::is_empty")]
+    pub iteration: Iteration,
     /// What a `stop` or a person gave as the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

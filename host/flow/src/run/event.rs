@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::entry::{Ending, Entry, RunFacts};
+use super::iteration::Iteration;
 
 /// Something that happened to a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,8 @@ pub enum Event {
     CallSucceeded {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        iteration: Iteration,
         /// What it returned; the engine has checked it.
         output: Arc<Value>,
     },
@@ -31,6 +34,8 @@ pub enum Event {
     CallFailed {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        iteration: Iteration,
         /// Why.
         failure: Failure,
         /// Whether any byte of it may have left the host. A call that must not be
@@ -41,14 +46,18 @@ pub enum Event {
     RetryDue {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        iteration: Iteration,
     },
     /// After a crash: the call under way must not be repeated, and nobody knows
     /// whether it took effect.
     Interrupted {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        iteration: Iteration,
     },
-    /// A person ended the run.
+    /// A person ends the run.
     Cancelled {
         /// Why.
         reason: String,
@@ -75,6 +84,8 @@ pub enum Effect {
     Retry {
         /// The step.
         step: StepId,
+        /// Where in the loops around it.
+        iteration: Iteration,
         /// The attempt to come, counted from 1.
         attempt: u32,
         /// How long to wait.
@@ -91,6 +102,8 @@ pub enum Effect {
 pub struct Call {
     /// The step.
     pub step: StepId,
+    /// Where in the loops around it.
+    pub iteration: Iteration,
     /// Which operation.
     pub uses: OperationRef,
     /// As which account.
@@ -134,7 +147,8 @@ pub enum After {
 }
 
 /// The idempotency key of a step's call: the same at every attempt of a run,
-/// another in every run.
-pub fn idempotency_key(run: &RunId, step: &StepId) -> String {
-    format!("{run}-{step}")
+/// another in every run and for every item of a loop.
+pub fn idempotency_key(run: &RunId, step: &StepId, iteration: &Iteration) -> String {
+    let indexes = iteration.indexes().iter().map(|index| format!("-{index}"));
+    format!("{run}-{step}{}", indexes.collect::<String>())
 }

@@ -1,4 +1,7 @@
 //! Where a run is: rebuilt from its entries, one by one, without the plan.
+//!
+//! A run is a thread, and each item of a loop under way is one more. A thread is at
+//! one place at a time; threads never meet but at the end of their loop.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +11,8 @@ use serde_json::{Value, json};
 
 use super::entry::{Branch, Ending, Entry, RunFacts};
 use super::event::After;
+use super::iteration::{Iteration, Spot};
+use super::looping::Loop;
 use crate::template::Known;
 
 /// Where a run is, and the values its expressions may read. Cheap to clone: values
@@ -16,17 +21,26 @@ use crate::template::Known;
 pub struct State {
     pub(super) run: Option<RunFacts>,
     pub(super) trigger: Option<Known>,
+    pub(super) threads: BTreeMap<Iteration, Thread>,
+    pub(super) cancelling: Option<String>,
+    pub(super) ending: Option<Ending>,
+}
+
+/// One sequence of steps under way.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Thread {
+    /// What the steps before left behind, those around the loop included.
     pub(super) outputs: Arc<BTreeMap<StepId, Known>>,
+    /// The loop's item; none outside loops.
+    pub(super) item: Option<Known>,
     pub(super) place: Place,
 }
 
-/// One place at a time; parallel branches would make it a set.
+/// One place at a time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) enum Place {
-    /// Not begun.
+    /// Before the first step of the run, or of the loop's body.
     #[default]
-    New,
-    /// Before the first step.
     Start,
     /// Behind a step.
     Behind(StepId),
@@ -36,10 +50,10 @@ pub(super) enum Place {
     Calling(Attempt),
     /// Between two attempts; `attempt` is the one to come.
     Waiting(Attempt, After),
-    /// A step has failed for good; the run ends next.
-    Broken(StepId, Failure),
-    /// Ended.
-    Finished(Ending),
+    /// The items of a loop are under way, each in a thread of its own.
+    Looping(StepId, Arc<Loop>),
+    /// A step has failed for good; the run, or the loop's item, ends next.
+    Broken(Spot, Failure),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -69,36 +83,50 @@ impl State {
             Entry::Started { trigger, run } => {
                 self.trigger = Some(Known::new(Arc::clone(trigger)));
                 self.run = Some(run.clone());
-                self.place = Place::Start;
+                self.threads.insert(Iteration::default(), Thread::default());
             }
-            Entry::Branched { step, taken } => self.place = Place::In(step.clone(), *taken),
-            Entry::Skipped { step } => self.place = Place::Behind(step.clone()),
-            Entry::Evaluated { step, output } | Entry::Succeeded { step, output } => {
-                self.keep(step, Arc::clone(output));
-                self.place = Place::Behind(step.clone());
+            Entry::Branched { step, iteration, taken } => self.go(iteration, Place::In(step.clone(), *taken)),
+            Entry::Skipped { step, iteration } => self.go(iteration, Place::Behind(step.clone())),
+            Entry::Evaluated { step, iteration, output } | Entry::Succeeded { step, iteration, output } => {
+                self.leave(step, iteration, Arc::clone(output));
             }
-            Entry::Intended { step, input, key } => {
+            Entry::Intended { step, iteration, input, key } => {
                 let input = Arc::clone(input);
-                self.place = Place::Calling(Attempt { step: step.clone(), attempt: 1, input, key: key.clone() });
+                self.go(iteration, Place::Calling(Attempt { step: step.clone(), attempt: 1, input, key: key.clone() }));
             }
-            Entry::Resumed { attempt, .. } => {
-                if let Some(under_way) = self.attempt() {
-                    self.place = Place::Calling(Attempt { attempt: *attempt, ..under_way });
+            Entry::Resumed { attempt, iteration, .. } => {
+                if let Some(under_way) = self.attempt(iteration) {
+                    self.go(iteration, Place::Calling(Attempt { attempt: *attempt, ..under_way }));
                 }
             }
-            Entry::Attempted { attempt, after, .. } => {
-                if let Some(under_way) = self.attempt() {
-                    self.place = Place::Waiting(Attempt { attempt: attempt + 1, ..under_way }, *after);
+            Entry::Attempted { attempt, iteration, after, .. } => {
+                if let Some(under_way) = self.attempt(iteration) {
+                    self.go(iteration, Place::Waiting(Attempt { attempt: attempt + 1, ..under_way }, *after));
                 }
             }
-            Entry::Failed { step, failure, continued: true } => {
-                self.keep(step, Arc::new(error_value(failure)));
-                self.place = Place::Behind(step.clone());
+            Entry::Failed { step, iteration, failure, continued: true, .. } => {
+                self.leave(step, iteration, Arc::new(error_value(failure)));
             }
-            Entry::Failed { step, failure, continued: false } => {
-                self.place = Place::Broken(step.clone(), failure.clone());
+            Entry::Failed { step, iteration, failure, continued: false, at } => {
+                let own = || Spot { step: step.clone(), iteration: iteration.clone() };
+                self.go(iteration, Place::Broken(at.clone().unwrap_or_else(own), failure.clone()));
             }
-            Entry::Finished(ending) => self.place = Place::Finished(ending.clone()),
+            Entry::LoopBegan { step, iteration, items, concurrency } => {
+                self.go(iteration, Place::Looping(step.clone(), Arc::new(Loop::new(Arc::clone(items)))));
+                (0..*concurrency).for_each(|_| self.begin_item(iteration));
+            }
+            Entry::ItemSucceeded { iteration, output, .. } => {
+                self.end_item(iteration, |around, index| around.succeed(index, output));
+            }
+            Entry::ItemFailed { iteration, at, failure, continued, .. } => {
+                self.end_item(iteration, |around, index| around.fail(index, at.clone(), failure, *continued));
+            }
+            Entry::LoopEnded { step, iteration } => {
+                let output = self.looping(iteration).map(|around| Arc::new(around.output()));
+                self.leave(step, iteration, output.unwrap_or_default());
+            }
+            Entry::Cancelling { reason } => self.cancelling = Some(reason.clone()),
+            Entry::Finished(ending) => self.ending = Some(ending.clone()),
         }
     }
 
@@ -112,27 +140,48 @@ impl State {
         self.trigger.as_ref().map(Known::json)
     }
 
-    /// What a step left behind: its output, or `{"error": ...}`.
+    /// What a step outside loops left behind: its output, or `{"error": ...}`.
     pub fn output(&self, step: &StepId) -> Option<&Arc<Value>> {
-        self.outputs.get(step).map(Known::json)
+        self.threads.get(&Iteration::default())?.outputs.get(step).map(Known::json)
     }
 
-    /// The step whose call is under way or waits for its next attempt.
-    pub fn current(&self) -> Option<&StepId> {
-        match &self.place {
-            Place::Calling(attempt) | Place::Waiting(attempt, _) => Some(&attempt.step),
-            Place::New | Place::Start | Place::Behind(_) | Place::In(..) | Place::Broken(..) | Place::Finished(_) => {
-                None
-            }
+    /// The steps whose calls are under way or wait for their next attempt.
+    pub fn current(&self) -> Vec<Spot> {
+        if self.ending.is_some() {
+            return Vec::new();
         }
+        let spot = |(iteration, thread): (&Iteration, &Thread)| match &thread.place {
+            Place::Calling(attempt) | Place::Waiting(attempt, _) => {
+                Some(Spot { step: attempt.step.clone(), iteration: iteration.clone() })
+            }
+            Place::Start | Place::Behind(_) | Place::In(..) | Place::Looping(..) | Place::Broken(..) => None,
+        };
+        self.threads.iter().filter_map(spot).collect()
+    }
+
+    /// Whether the run has begun and not ended.
+    pub fn is_under_way(&self) -> bool {
+        self.run.is_some() && self.ending.is_none()
+    }
+
+    /// Whether a person asked for the end, and calls under way are waited for.
+    pub fn is_cancelling(&self) -> bool {
+        self.cancelling.is_some()
     }
 
     /// How the run ended; none while it has not.
     pub fn ending(&self) -> Option<&Ending> {
-        match &self.place {
-            Place::Finished(ending) => Some(ending),
-            Place::New
-            | Place::Start
+        self.ending.as_ref()
+    }
+
+    pub(super) fn place(&self, iteration: &Iteration) -> Option<&Place> {
+        self.threads.get(iteration).map(|thread| &thread.place)
+    }
+
+    pub(super) fn looping(&self, iteration: &Iteration) -> Option<&Arc<Loop>> {
+        match self.place(iteration)? {
+            Place::Looping(_, around) => Some(around),
+            Place::Start
             | Place::Behind(_)
             | Place::In(..)
             | Place::Calling(_)
@@ -141,16 +190,41 @@ impl State {
         }
     }
 
-    fn keep(&mut self, step: &StepId, output: Arc<Value>) {
-        Arc::make_mut(&mut self.outputs).insert(step.clone(), Known::new(output));
+    fn go(&mut self, iteration: &Iteration, place: Place) {
+        if let Some(thread) = self.threads.get_mut(iteration) {
+            thread.place = place;
+        }
     }
 
-    fn attempt(&self) -> Option<Attempt> {
-        match &self.place {
+    fn leave(&mut self, step: &StepId, iteration: &Iteration, output: Arc<Value>) {
+        if let Some(thread) = self.threads.get_mut(iteration) {
+            Arc::make_mut(&mut thread.outputs).insert(step.clone(), Known::new(output));
+            thread.place = Place::Behind(step.clone());
+        }
+    }
+
+    fn begin_item(&mut self, iteration: &Iteration) {
+        let Some(thread) = self.threads.get_mut(iteration) else { return };
+        let Place::Looping(_, around) = &mut thread.place else { return };
+        let Some((index, item)) = Arc::make_mut(around).begin() else { return };
+        let outputs = Arc::clone(&thread.outputs);
+        let item = Some(Known::new(item));
+        self.threads.insert(iteration.item(index), Thread { outputs, item, place: Place::Start });
+    }
+
+    fn end_item(&mut self, iteration: &Iteration, tell: impl FnOnce(&mut Loop, u32)) {
+        let (Some(outer), Some(index)) = (iteration.outer(), iteration.index()) else { return };
+        self.threads.remove(iteration);
+        if let Some(Place::Looping(_, around)) = self.threads.get_mut(&outer).map(|thread| &mut thread.place) {
+            tell(Arc::make_mut(around), index);
+        }
+        self.begin_item(&outer);
+    }
+
+    fn attempt(&self, iteration: &Iteration) -> Option<Attempt> {
+        match self.place(iteration)? {
             Place::Calling(attempt) | Place::Waiting(attempt, _) => Some(attempt.clone()),
-            Place::New | Place::Start | Place::Behind(_) | Place::In(..) | Place::Broken(..) | Place::Finished(_) => {
-                None
-            }
+            Place::Start | Place::Behind(_) | Place::In(..) | Place::Looping(..) | Place::Broken(..) => None,
         }
     }
 }

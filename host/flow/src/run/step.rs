@@ -1,61 +1,74 @@
-//! The machine: goes on from an event to the next call, or to the end.
+//! The machine's two questions: what follows from an event, and what is to be done.
 
 use std::sync::Arc;
 
-use model::{Failure, Problem, StepId};
+use model::{Failure, StepId};
 use serde_json::Value;
 
-use super::entry::{Branch, Ending, Entry, RunFacts};
-use super::event::{Call, Effect, Event, Transition, idempotency_key};
+use super::entry::{Entry, RunFacts};
+use super::event::{Call, Effect, Event, Transition};
+use super::iteration::{Iteration, Spot};
 use super::retry::{Verdict, decide};
 use super::state::{Attempt, Place, State};
-use crate::plan::{Action, OnError, Outcome, Plan, Step, Work};
-use crate::template::{Fault, Known, Scope, Template, is_true};
+use super::walk::{Walk, ending};
+use crate::plan::{Action, Outcome, Plan};
 
 /// What follows from an event: deterministic, without clock or randomness. The
-/// engine makes the entries durable, applies them, then performs the effects.
+/// engine makes the entries durable, applies them, then performs the effects, at
+/// once when there are several.
 pub fn step(plan: &Plan, state: &State, event: Event) -> Transition {
-    let mut walk = Walk { plan, state: state.clone(), transition: Transition::default() };
+    let mut walk = Walk::new(plan, state.clone());
     match event {
         Event::Started { trigger, run } => walk.start(trigger, run),
         Event::Continue => {}
-        Event::CallSucceeded { step, output } => walk.succeed(&step, output),
-        Event::CallFailed { step, failure, sent } => walk.fail_call(&step, failure, sent),
-        Event::RetryDue { step } => walk.resume(&step),
-        Event::Interrupted { step } => walk.interrupt(&step),
+        Event::CallSucceeded { step, iteration, output } => walk.succeed(step, iteration, output),
+        Event::CallFailed { step, iteration, failure, sent } => walk.fail_call(step, iteration, failure, sent),
+        Event::RetryDue { step, iteration } => walk.resume(step, iteration),
+        Event::Interrupted { step, iteration } => walk.interrupt(step, iteration),
         Event::Cancelled { reason } => walk.cancel(reason),
     }
     walk.advance();
-    walk.transition
+    walk.into_transition()
 }
 
 /// What is to be done next, from the entries alone: after recovery, or for a
-/// second look. Evaluates nothing.
+/// second look. Evaluates nothing. The answer to [`Effect::Continue`], which comes
+/// first, adds to the others.
 pub fn pending(plan: &Plan, state: &State) -> Vec<Effect> {
-    match &state.place {
-        Place::New => Vec::new(),
-        Place::Start | Place::Behind(_) | Place::In(..) | Place::Broken(..) => vec![Effect::Continue],
-        Place::Calling(attempt) => match find_action(plan, &attempt.step) {
-            Some(action) => vec![Effect::Call(Box::new(to_call(action, attempt)))],
-            None => vec![Effect::Continue],
-        },
-        Place::Waiting(attempt, after) => {
-            vec![Effect::Retry { step: attempt.step.clone(), attempt: attempt.attempt, after: *after }]
+    if let Some(ending) = &state.ending {
+        return vec![Effect::Finish(ending.clone())];
+    }
+    let mut effects: Vec<Effect> =
+        state.threads.iter().filter_map(|(iteration, thread)| outstanding(plan, iteration, &thread.place)).collect();
+    if state.is_under_way() && Walk::new(plan, state.clone()).can_move() {
+        effects.insert(0, Effect::Continue);
+    }
+    effects
+}
+
+fn outstanding(plan: &Plan, iteration: &Iteration, place: &Place) -> Option<Effect> {
+    match place {
+        Place::Calling(attempt) => {
+            find_action(plan, &attempt.step).map(|action| Effect::Call(Box::new(to_call(action, attempt, iteration))))
         }
-        Place::Finished(ending) => vec![Effect::Finish(ending.clone())],
+        Place::Waiting(attempt, after) => Some(Effect::Retry {
+            step: attempt.step.clone(),
+            iteration: iteration.clone(),
+            attempt: attempt.attempt,
+            after: *after,
+        }),
+        Place::Start | Place::Behind(_) | Place::In(..) | Place::Looping(..) | Place::Broken(..) => None,
     }
 }
 
 fn find_action<'a>(plan: &'a Plan, step: &StepId) -> Option<&'a Action> {
-    match &plan.find(step)?.work {
-        Work::Action(action) => Some(action),
-        Work::If { .. } | Work::Transform { .. } | Work::Stop { .. } => None,
-    }
+    plan.find(step)?.work.as_action()
 }
 
-fn to_call(action: &Action, attempt: &Attempt) -> Call {
+fn to_call(action: &Action, attempt: &Attempt, iteration: &Iteration) -> Call {
     Call {
         step: attempt.step.clone(),
+        iteration: iteration.clone(),
         uses: action.uses.clone(),
         connection: action.connection.clone(),
         input: Arc::clone(&attempt.input),
@@ -67,226 +80,101 @@ fn to_call(action: &Action, attempt: &Attempt) -> Call {
     }
 }
 
-struct Walk<'a> {
-    plan: &'a Plan,
-    state: State,
-    transition: Transition,
-}
-
-impl<'a> Walk<'a> {
-    fn record(&mut self, entry: Entry) {
-        self.state.apply(&entry);
-        self.transition.entries.push(entry);
-    }
-
+impl Walk<'_> {
     fn start(&mut self, trigger: Arc<Value>, run: RunFacts) {
-        if self.state.place == Place::New {
+        if self.state.run.is_none() {
             self.record(Entry::Started { trigger, run });
         }
     }
 
-    fn succeed(&mut self, step: &StepId, output: Arc<Value>) {
-        if self.calling(step).is_some() {
-            self.record(Entry::Succeeded { step: step.clone(), output });
+    fn succeed(&mut self, step: StepId, iteration: Iteration, output: Arc<Value>) {
+        if self.calling(&step, &iteration).is_some() {
+            self.record(Entry::Succeeded { step, iteration, output });
         }
     }
 
-    fn fail_call(&mut self, step: &StepId, failure: Failure, sent: bool) {
-        let Some(attempt) = self.calling(step).map(|under_way| under_way.attempt) else { return };
-        let Some(action) = find_action(self.plan, step) else { return };
+    fn fail_call(&mut self, step: StepId, iteration: Iteration, failure: Failure, sent: bool) {
+        let Some(attempt) = self.calling(&step, &iteration).map(|under_way| under_way.attempt) else { return };
+        let Some(action) = find_action(self.plan, &step) else { return };
         match decide(action, attempt, &failure, sent) {
             Verdict::Again(after) => {
-                self.record(Entry::Attempted { step: step.clone(), attempt, failure, after });
-                self.transition.effects.extend(pending(self.plan, &self.state));
+                let spot = iteration.clone();
+                self.record(Entry::Attempted { step, iteration, attempt, failure, after });
+                self.ask(&spot);
             }
-            Verdict::GiveUp(failure) => self.fail(step, failure, action.on_error),
+            Verdict::GiveUp(failure) => self.fail(Spot { step, iteration }, failure, action.on_error),
         }
     }
 
-    fn resume(&mut self, step: &StepId) {
-        let Place::Waiting(attempt, _) = &self.state.place else { return };
-        if attempt.step == *step {
+    fn resume(&mut self, step: StepId, iteration: Iteration) {
+        let Some(Place::Waiting(attempt, _)) = self.state.place(&iteration) else { return };
+        if attempt.step == step && !self.state.is_cancelling() && self.state.ending.is_none() {
             let attempt = attempt.attempt;
-            self.record(Entry::Resumed { step: step.clone(), attempt });
-            self.transition.effects.extend(pending(self.plan, &self.state));
+            self.record(Entry::Resumed { step, iteration: iteration.clone(), attempt });
+            self.ask(&iteration);
         }
     }
 
-    fn interrupt(&mut self, step: &StepId) {
-        let Some(action) = self.calling(step).and_then(|_| find_action(self.plan, step)) else { return };
-        let message = format!("the host stopped during the call of {}, which must not be repeated", action.uses);
-        self.fail(step, Failure::MayHaveHappened { message }, action.on_error);
+    fn interrupt(&mut self, step: StepId, iteration: Iteration) {
+        let Some(action) = self.calling(&step, &iteration).and_then(|_| find_action(self.plan, &step)) else { return };
+        let failure = if action.repeatable() {
+            Failure::Stopped { reason: format!("the call of {} was not made again", action.uses) }
+        } else {
+            let message = format!("the host stopped during the call of {}, which must not be repeated", action.uses);
+            Failure::MayHaveHappened { message }
+        };
+        self.fail(Spot { step, iteration }, failure, action.on_error);
     }
 
+    /// Ends at once, or as soon as the calls under way have answered.
     fn cancel(&mut self, reason: String) {
-        if !matches!(self.state.place, Place::New | Place::Finished(_)) {
-            let step = self.state.current().cloned();
-            self.finish(Ending { step, reason: Some(reason), ..ending(Outcome::Cancelled) });
+        if self.state.is_under_way() && !self.state.is_cancelling() {
+            self.record(Entry::Cancelling { reason });
         }
     }
 
-    fn calling(&self, step: &StepId) -> Option<&Attempt> {
-        match &self.state.place {
-            Place::Calling(attempt) if attempt.step == *step => Some(attempt),
+    fn calling(&self, step: &StepId, iteration: &Iteration) -> Option<&Attempt> {
+        match self.state.place(iteration)? {
+            Place::Calling(attempt) if attempt.step == *step && self.state.ending.is_none() => Some(attempt),
             Place::Calling(_)
-            | Place::New
             | Place::Start
             | Place::Behind(_)
             | Place::In(..)
             | Place::Waiting(..)
-            | Place::Broken(..)
-            | Place::Finished(_) => None,
+            | Place::Looping(..)
+            | Place::Broken(..) => None,
         }
     }
 
-    /// A failure that leaves open what happened is never gone past.
-    fn fail(&mut self, step: &StepId, failure: Failure, on_error: OnError) {
-        let unclear = matches!(failure, Failure::MayHaveHappened { .. });
-        let continued = on_error == OnError::Continue && !unclear;
-        self.record(Entry::Failed { step: step.clone(), failure, continued });
+    /// Asks for what this thread waits for.
+    pub(super) fn ask(&mut self, iteration: &Iteration) {
+        let Some(place) = self.state.place(iteration) else { return };
+        let effect = outstanding(self.plan, iteration, place);
+        self.transition.effects.extend(effect);
     }
 
-    fn finish(&mut self, ending: Ending) {
-        self.record(Entry::Finished(ending.clone()));
-        self.transition.effects.push(Effect::Finish(ending));
-    }
-
-    /// Goes on to the next call, wait or end. Ends because every step leads forward.
-    fn advance(&mut self) {
-        loop {
-            let next = match &self.state.place {
-                Place::New | Place::Waiting(..) | Place::Finished(_) => return,
-                Place::Calling(attempt) => match self.find(&attempt.step) {
-                    Ok(_) => return,
-                    Err(failure) => Err(failure),
-                },
-                Place::Start => Ok(self.plan.first),
-                Place::Behind(step) => self.find(step).map(|found| found.next),
-                Place::In(step, taken) => self.find(step).map(|found| enter(found, *taken)),
-                Place::Broken(step, failure) => {
-                    let (step, failure) = (Some(step.clone()), Some(failure.clone()));
-                    return self.finish(Ending { step, failure, ..ending(Outcome::Failed) });
-                }
-            };
-            match next {
-                Ok(Some(index)) => self.perform(&self.plan.steps[index]),
-                Ok(None) => return self.end(),
-                Err(failure) => return self.finish(Ending { failure: Some(failure), ..ending(Outcome::Failed) }),
-            }
-        }
-    }
-
-    fn find(&self, step: &StepId) -> Result<&'a Step, Failure> {
-        self.plan.find(step).ok_or_else(|| Failure::Unavailable {
-            problem: Problem::new("unknown-step", format!("the flow's plan has no step {step}"))
-                .cause("the run was made by another version of the flow"),
-        })
-    }
-
-    fn perform(&mut self, step: &'a Step) {
-        match self.holds(step) {
-            Ok(true) => self.work(step),
-            Ok(false) => self.record(Entry::Skipped { step: step.id.clone() }),
-            Err(failure) => self.fail(&step.id, failure, on_error(step)),
-        }
-    }
-
-    fn holds(&self, step: &Step) -> Result<bool, Failure> {
-        let Some(when) = &step.when else { return Ok(true) };
-        self.eval(when, || format!("steps.{}.when", step.id)).map(|value| is_true(&value))
-    }
-
-    fn work(&mut self, step: &'a Step) {
-        let done = match &step.work {
-            Work::Action(action) => self.call(step, action),
-            Work::If { condition, .. } => self.branch(step, condition),
-            Work::Transform { value, .. } => self.transform(step, value),
-            Work::Stop { outcome, reason, output } => self.stop(step, *outcome, reason.as_ref(), output.as_ref()),
-        };
-        if let Err(failure) = done {
-            self.fail(&step.id, failure, on_error(step));
-        }
-    }
-
-    fn call(&mut self, step: &Step, action: &Action) -> Result<(), Failure> {
-        let input = Arc::new(self.eval(&action.input, || format!("steps.{}.input", step.id))?);
-        let Some(run) = &self.state.run else { return Ok(()) };
-        let key = idempotency_key(&run.id, &step.id);
-        self.record(Entry::Intended { step: step.id.clone(), input, key });
-        self.transition.effects.extend(pending(self.plan, &self.state));
-        Ok(())
-    }
-
-    fn branch(&mut self, step: &Step, condition: &Template) -> Result<(), Failure> {
-        let value = self.eval(condition, || format!("steps.{}.if", step.id))?;
-        let taken = if is_true(&value) { Branch::Then } else { Branch::Else };
-        self.record(Entry::Branched { step: step.id.clone(), taken });
-        Ok(())
-    }
-
-    fn transform(&mut self, step: &Step, value: &Template) -> Result<(), Failure> {
-        let output = Arc::new(self.eval(value, || format!("steps.{}.transform", step.id))?);
-        self.record(Entry::Evaluated { step: step.id.clone(), output });
-        Ok(())
-    }
-
-    fn stop(
-        &mut self,
-        step: &Step,
-        outcome: Outcome,
-        reason: Option<&Template>,
-        output: Option<&Template>,
-    ) -> Result<(), Failure> {
-        let reason = reason.map(|reason| self.eval(reason, || format!("steps.{}.stop.reason", step.id))).transpose()?;
-        let output = output.map(|output| self.eval(output, || format!("steps.{}.stop.output", step.id))).transpose()?;
-        let reason = reason.map(|reason| reason.as_str().map_or_else(|| reason.to_string(), str::to_owned));
-        let step = Some(step.id.clone());
-        self.finish(Ending { step, reason, output: Arc::new(output.unwrap_or_default()), ..ending(outcome) });
-        Ok(())
-    }
-
-    /// Behind the last step.
-    fn end(&mut self) {
-        let output = self.plan.output.as_ref().map(|output| self.eval(output, || "output".to_owned())).transpose();
-        self.finish(match output {
-            Ok(output) => Ending { output: Arc::new(output.unwrap_or_default()), ..ending(Outcome::Succeeded) },
-            Err(failure) => Ending { failure: Some(failure), ..ending(Outcome::Failed) },
+    /// The end that a person asked for: with what is in doubt, if something is.
+    pub(super) fn end_cancelled(&mut self, reason: String) {
+        let doubt = self.state.threads.values().find_map(|thread| match &thread.place {
+            Place::Broken(spot, failure @ Failure::MayHaveHappened { .. }) => Some((spot.clone(), failure.clone())),
+            Place::Broken(..)
+            | Place::Start
+            | Place::Behind(_)
+            | Place::In(..)
+            | Place::Calling(_)
+            | Place::Waiting(..)
+            | Place::Looping(..) => None,
         });
-    }
-
-    fn eval(&self, template: &Template, field: impl FnOnce() -> String) -> Result<Value, Failure> {
-        let (Some(trigger), Some(run)) = (&self.state.trigger, &self.state.run) else {
-            return Err(Failure::Expression { field: field(), message: "the run has not begun".to_owned() });
-        };
-        let scope = scope(self.plan, trigger, &self.state, run);
-        template.eval(&scope).map_err(|Fault { field: below, message }| Failure::Expression {
-            field: format!("{}{below}", field()),
-            message,
-        })
-    }
-}
-
-fn scope<'s>(plan: &'s Plan, trigger: &'s Known, state: &'s State, run: &'s RunFacts) -> Scope<'s> {
-    Scope { plan, trigger, outputs: &state.outputs, run }
-}
-
-fn ending(outcome: Outcome) -> Ending {
-    Ending { outcome, output: Arc::default(), failure: None, step: None, reason: None }
-}
-
-/// The first step of a branch; an empty branch leads behind the `if`.
-fn enter(step: &Step, taken: Branch) -> Option<usize> {
-    match (&step.work, taken) {
-        (Work::If { then, .. }, Branch::Then) => then.or(step.next),
-        (Work::If { otherwise, .. }, Branch::Else) => otherwise.or(step.next),
-        (Work::Action(_) | Work::Transform { .. } | Work::Stop { .. }, _) => step.next,
-    }
-}
-
-fn on_error(step: &Step) -> OnError {
-    match &step.work {
-        Work::Action(action) => action.on_error,
-        Work::Transform { on_error, .. } => *on_error,
-        Work::If { .. } | Work::Stop { .. } => OnError::Fail,
+        let (spot, failure) = doubt.unzip();
+        let spot = spot.or_else(|| self.state.current().into_iter().next());
+        let (step, iteration) = spot.map(|spot| (spot.step, spot.iteration)).unzip();
+        let iteration = iteration.unwrap_or_default();
+        self.finish(super::entry::Ending {
+            step,
+            iteration,
+            failure,
+            reason: Some(reason),
+            ..ending(Outcome::Cancelled)
+        });
     }
 }

@@ -13,6 +13,7 @@ const NODE_BYTES: usize = 8;
 const DEPTH_MAX: usize = 100;
 
 /// How much a template may still make.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Budget {
     left: usize,
 }
@@ -36,11 +37,16 @@ impl Budget {
 
 /// Copies a value within the budget.
 pub(super) fn copy(value: &Value, budget: &mut Budget) -> Result<Value, String> {
-    charge(value, budget, 0)?;
+    charge(value, budget)?;
     Ok(value.clone())
 }
 
-fn charge(value: &Value, budget: &mut Budget, depth: usize) -> Result<(), String> {
+/// Takes a value's size from the budget.
+pub(crate) fn charge(value: &Value, budget: &mut Budget) -> Result<(), String> {
+    charge_at(value, budget, 0)
+}
+
+fn charge_at(value: &Value, budget: &mut Budget, depth: usize) -> Result<(), String> {
     if depth > DEPTH_MAX {
         return Err(too_deep());
     }
@@ -49,13 +55,13 @@ fn charge(value: &Value, budget: &mut Budget, depth: usize) -> Result<(), String
         Value::String(text) => budget.spend(text.len()),
         Value::Array(items) => {
             budget.spend(0)?;
-            items.iter().try_for_each(|item| charge(item, budget, depth + 1))
+            items.iter().try_for_each(|item| charge_at(item, budget, depth + 1))
         }
         Value::Object(fields) => {
             budget.spend(0)?;
             fields.iter().try_for_each(|(name, item)| {
                 budget.spend(name.len())?;
-                charge(item, budget, depth + 1)
+                charge_at(item, budget, depth + 1)
             })
         }
     }
@@ -118,6 +124,52 @@ fn list(view: &View, budget: &mut Budget, depth: usize) -> Result<Value, String>
     budget.spend(0)?;
     let items = view.try_iter().map_err(|error| error.to_string())?;
     items.map(|item| to_json(&item, budget, depth + 1)).collect::<Result<_, _>>().map(Value::Array)
+}
+
+/// A list of at most so many items; a longer one is not made at all.
+pub(super) fn to_items(view: &View, most: usize, budget: &mut Budget) -> Result<Vec<Value>, String> {
+    if !matches!(view.kind(), ValueKind::Seq | ValueKind::Iterable) {
+        return Err(no_list(view.kind()));
+    }
+    if let Some(count) = view.len().filter(|count| *count > most) {
+        return Err(too_many(count, most));
+    }
+    let mut items = Vec::new();
+    for item in view.try_iter().map_err(|error| error.to_string())? {
+        if items.len() == most {
+            return Err(too_many("more", most));
+        }
+        items.push(to_json(&item, budget, 1)?);
+    }
+    Ok(items)
+}
+
+/// The same of a JSON value.
+pub(super) fn copy_items(value: &Value, most: usize, budget: &mut Budget) -> Result<Vec<Value>, String> {
+    let Value::Array(items) = value else { return Err(no_list(words(value))) };
+    if items.len() > most {
+        return Err(too_many(items.len(), most));
+    }
+    items.iter().map(|item| copy(item, budget)).collect()
+}
+
+fn no_list(found: impl std::fmt::Display) -> String {
+    format!("expects a list, got {found}")
+}
+
+fn too_many(found: impl std::fmt::Display, most: usize) -> String {
+    format!("the list has {found} items, a loop takes at most {most}: filter it, or divide it among several runs")
+}
+
+fn words(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
 }
 
 fn object(view: &View, budget: &mut Budget, depth: usize) -> Result<Value, String> {

@@ -9,7 +9,7 @@ use minijinja::value::Rest;
 use minijinja::{Environment, Error, ErrorKind, Expression, UndefinedBehavior, Value as View, filters, tests};
 use serde_json::Value;
 
-use super::convert::{Budget, to_json};
+use super::convert::{Budget, to_items, to_json};
 
 /// The function that looks up a reference which may be absent. Only we write it:
 /// people's expressions cannot call functions.
@@ -115,6 +115,17 @@ pub(super) fn compile(source: &str) -> Result<Expression<'static, 'static>, Stri
 pub(super) fn eval(program: &Expression<'_, '_>, scope: View, budget: &mut Budget) -> Result<Value, String> {
     let view = program.eval(scope).map_err(|error| words(&error))?;
     to_json(&view, budget, 0)
+}
+
+/// A list of at most so many items.
+pub(super) fn eval_items(
+    program: &Expression<'_, '_>,
+    scope: View,
+    most: usize,
+    budget: &mut Budget,
+) -> Result<Vec<Value>, String> {
+    let view = program.eval(scope).map_err(|error| words(&error))?;
+    to_items(&view, most, budget)
 }
 
 /// The engine's error without template names and line numbers, which are not ours.

@@ -16,8 +16,8 @@ use super::scope::Scope;
 /// Longer expressions belong in a step of their own.
 pub(crate) const EXPRESSION_BYTES_MAX: usize = 4_096;
 /// The engine's own words, which are no names.
-const WORDS: [&str; 14] =
-    ["and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None", "loop"];
+const WORDS: [&str; 13] =
+    ["and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None"];
 
 /// A compiled expression.
 pub(crate) struct Expression {
@@ -79,6 +79,19 @@ impl Expression {
         match &self.work {
             Work::Reference(path) => convert::copy(scope.find(path)?.as_ref(), budget),
             Work::Program(program) => engine::eval(program, scope.view(), budget),
+        }
+    }
+
+    /// The list it makes, if it has at most so many items.
+    pub(super) fn eval_items(
+        &self,
+        scope: &Scope<'_>,
+        most: usize,
+        budget: &mut Budget,
+    ) -> Result<Vec<serde_json::Value>, String> {
+        match &self.work {
+            Work::Reference(path) => convert::copy_items(scope.find(path)?.as_ref(), most, budget),
+            Work::Program(program) => engine::eval_items(program, scope.view(), most, budget),
         }
     }
 }

@@ -20,7 +20,9 @@ use serde_json::{Map, Value};
 
 pub use engine::{FILTERS, TESTS};
 
-pub(crate) use convert::{Budget, is_true};
+use crate::document::ITEMS_MAX;
+
+pub(crate) use convert::{Budget, charge, is_true};
 pub(crate) use expression::{Expression, Reference};
 #[cfg(test)]
 pub(crate) use path::parse_path;
@@ -81,6 +83,21 @@ impl Template {
     pub(crate) fn eval(&self, scope: &Scope<'_>) -> Result<Value, Fault> {
         let node = self.node().map_err(Clone::clone)?;
         eval(node, scope, &mut Budget::default(), "")
+    }
+
+    /// The list that a loop goes through. Its length is known before anything of it
+    /// is copied: a list of a million items costs nothing but the message.
+    pub(crate) fn eval_items(&self, scope: &Scope<'_>) -> Result<Vec<Value>, Fault> {
+        let node = self.node().map_err(Clone::clone)?;
+        let mut budget = Budget::default();
+        let items = match node {
+            Node::Whole(expression) => expression.eval_items(scope, ITEMS_MAX, &mut budget),
+            Node::Constant(value) => convert::copy_items(value, ITEMS_MAX, &mut budget),
+            Node::Text(_) | Node::List(_) | Node::Object(_) => {
+                convert::copy_items(&eval(node, scope, &mut budget, "")?, ITEMS_MAX, &mut Budget::default())
+            }
+        };
+        items.map_err(|message| Fault { field: String::new(), message })
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) trigger: &'a Known,
     pub(crate) outputs: &'a Arc<BTreeMap<StepId, Known>>,
     pub(crate) run: &'a RunFacts,
+    /// The item of the loop around, and its index.
+    pub(crate) item: Option<(&'a Known, u32)>,
 }
 
 impl Scope<'_> {
@@ -69,10 +71,19 @@ impl Scope<'_> {
                 let known = known.ok_or_else(|| format!("{path} is not there: step {name} has no output"))?;
                 walk(known.json(), path, 2).map(Cow::Borrowed)
             }
+            "item" | "loop" => self.find_item(path),
             "run" => owned(&self.run_value(), path),
             "flow" => owned(&self.flow_value(), path),
             "env" => owned(&Value::String(self.run.environment.to_string()), path),
             other => Err(format!("there is no name {other:?} in expressions")),
+        }
+    }
+
+    fn find_item(&self, path: &Path) -> Result<Cow<'_, Value>, String> {
+        let (item, index) = self.item.ok_or_else(|| format!("{path} is there only inside a foreach"))?;
+        match path.root() {
+            "item" => walk(item.json(), path, 1).map(Cow::Borrowed),
+            _ => owned(&json!({ "index": index }), path),
         }
     }
 
@@ -84,6 +95,7 @@ impl Scope<'_> {
             run: to_view(&self.run_value()),
             flow: to_view(&self.flow_value()),
             env: View::from(self.run.environment.as_str()),
+            item: self.item.map(|(item, index)| (item.clone(), to_view(&json!({ "index": index })))),
         })
     }
 
@@ -139,6 +151,7 @@ struct Names {
     run: View,
     flow: View,
     env: View,
+    item: Option<(Known, View)>,
 }
 
 impl Object for Names {
@@ -149,6 +162,8 @@ impl Object for Names {
             "run" => Some(self.run.clone()),
             "flow" => Some(self.flow.clone()),
             "env" => Some(self.env.clone()),
+            "item" => self.item.as_ref().map(|(item, _)| item.view()),
+            "loop" => self.item.as_ref().map(|(_, around)| around.clone()),
             _ => None,
         }
     }

@@ -23,9 +23,7 @@ pub(crate) fn page(run: &RunView, paint: Paint) -> String {
     }
     for (number, step) in (1..).zip(&run.steps) {
         lines.push(String::new());
-        tell_step(&mut lines, number, step, paint);
-        let calls = run.calls.iter().filter(|call| call.step.as_ref() == Some(&step.step));
-        calls.for_each(|call| tell_call(&mut lines, call, paint));
+        tell_step(&mut lines, &format!("{number}."), step, run, paint);
     }
     if let Some(output) = run.output.as_ref().filter(|output| !output.is_null()) {
         lines.push(String::new());
@@ -56,15 +54,16 @@ fn head(run: &RunView, paint: Paint) -> Vec<String> {
 
 type Step = flow::StepView;
 
-fn tell_step(lines: &mut Vec<String>, number: u32, step: &Step, paint: Paint) {
+/// A step, its calls, and the items of a loop with their steps, further in.
+fn tell_step(lines: &mut Vec<String>, number: &str, step: &Step, run: &RunView, paint: Paint) {
     let name = if step.label == step.step.as_str() { String::new() } else { format!(" ({})", step.step) };
     let uses = step.uses.as_ref().map_or_else(|| word(step.kind), Clone::clone);
     let attempts = if step.attempts > 1 { format!(", {} attempts", step.attempts) } else { String::new() };
     let taken = step.taken.as_ref().map(|way| format!(", took {way}")).unwrap_or_default();
-    let outcome = outcome(step, paint);
+    let outcome = outcome(step.outcome, paint);
     lines.push(format!(
         "{} {}{name}  {}  {outcome}{attempts}{taken}",
-        paint.bold(&format!("{number}.")),
+        paint.bold(number),
         paint.bold(&step.label),
         paint.dim(&uses)
     ));
@@ -73,6 +72,42 @@ fn tell_step(lines: &mut Vec<String>, number: u32, step: &Step, paint: Paint) {
     if let Some(failure) = &step.failure {
         lines.push(format!("   {}  {}", paint.dim("failure"), hang(&failure.to_problem().what, 12)));
     }
+    let own = |call: &&CallRecord| call.step.as_ref() == Some(&step.step) && call.iteration == step.iteration;
+    run.calls.iter().filter(own).for_each(|call| tell_call(lines, call, paint));
+    if let Some(items) = &step.items {
+        tell_items(lines, number, items, run, paint);
+    }
+}
+
+fn tell_items(lines: &mut Vec<String>, number: &str, items: &flow::ItemsView, run: &RunView, paint: Paint) {
+    let failed = if items.failed > 0 { format!(", {} failed", items.failed) } else { String::new() };
+    lines.push(format!("   {}    {}, {} done{failed}", paint.dim("items"), items.total, items.succeeded));
+    for item in &items.shown {
+        let mut inner = vec![format!("{} {}  {}", paint.dim("item"), item.index, outcome(item.outcome, paint))];
+        for (place, step) in (1..).zip(&item.steps) {
+            if step.outcome != flow::StepOutcome::NotReached {
+                tell_step(&mut inner, &format!("{number}{place}."), step, run, paint);
+            }
+        }
+        lines.extend(inner.iter().flat_map(|line| line.lines()).map(|line| format!("   {line}")));
+    }
+    let more = items.total.saturating_sub(u32::try_from(items.shown.len()).unwrap_or(u32::MAX));
+    if more > 0 {
+        lines.push(paint.dim(&format!("   ... {} more", thousands(more))));
+    }
+}
+
+/// `9990` as `9,990`.
+fn thousands(number: u32) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// The kind or outcome as documents write it.
@@ -80,13 +115,13 @@ fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn outcome(step: &Step, paint: Paint) -> String {
+fn outcome(outcome: flow::StepOutcome, paint: Paint) -> String {
     use flow::StepOutcome as O;
-    let word = word(step.outcome).replace('-', " ");
-    match step.outcome {
+    let word = word(outcome).replace('-', " ");
+    match outcome {
         O::Succeeded => paint.good(&word),
         O::Failed | O::Cancelled => paint.bad(&word),
-        O::Calling | O::Waiting | O::Continued => paint.warn(&word),
+        O::Calling | O::Looping | O::Waiting | O::Continued => paint.warn(&word),
         O::NotReached | O::Skipped => paint.dim(&word),
     }
 }
@@ -160,7 +195,8 @@ fn tell_end(lines: &mut Vec<String>, run: &RunView, paint: Paint) {
     };
     lines.push(String::new());
     if let Some(step) = &letter.step {
-        lines.push(format!("{}  at step {step}, {}", paint.bad("It gave up"), time(letter.at_ms)));
+        let place = &letter.iteration;
+        lines.push(format!("{}  at step {step}{place}, {}", paint.bad("It gave up"), time(letter.at_ms)));
     } else {
         lines.push(format!("{}  before the first step, {}", paint.bad("It gave up"), time(letter.at_ms)));
     }
@@ -204,7 +240,14 @@ mod tests {
             "steps": [
                 { "step": "post", "label": "Tell the team", "kind": "action", "uses": "slack/post-message",
                   "outcome": "failed", "attempts": 2, "input": { "text": "hi" } },
-                { "step": "after", "label": "after", "kind": "stop", "outcome": "not-reached", "attempts": 0 }
+                { "step": "after", "label": "after", "kind": "stop", "outcome": "not-reached", "attempts": 0 },
+                { "step": "each", "label": "each", "kind": "foreach", "outcome": "looping", "attempts": 0,
+                  "items": { "total": 10_000, "succeeded": 7, "failed": 1, "shown": [
+                      { "index": 3, "outcome": "failed", "steps": [
+                          { "step": "tell", "iteration": [3], "label": "tell", "kind": "transform",
+                            "outcome": "failed", "attempts": 0, "input": { "to": "ana" } }
+                      ] }
+                  ] } }
             ],
             "calls": [{
                 "step": "post", "attempt": 1, "digest": digest, "duration_us": 118_000,
@@ -237,6 +280,9 @@ mod tests {
             "1. Tell the team (post)  slack/post-message  failed, 2 attempts",
             "{\"text\":\"hi\"}",
             "2. after  stop  not reached",
+            "items    10000, 7 done, 1 failed",
+            "   item 3  failed\n   3.1. tell  transform  failed",
+            "... 9,999 more",
             "allowed POST https://slack.com:443/api/chat.postMessage",
             "rule grant: POST https://slack.com/api/chat.postMessage",
             "120 B to 203.0.113.4:443, answered 503 with 20 B, 98 ms",

@@ -1,0 +1,104 @@
+//! A `foreach` under way: its items, what came of them, and which comes next.
+
+use std::sync::Arc;
+
+use model::Failure;
+use serde_json::{Value, json};
+
+use super::iteration::Spot;
+use crate::template::{Budget, charge};
+
+/// Errors kept by a loop that goes on; the counts tell of the others.
+const ERRORS_KEPT_MAX: usize = 100;
+
+/// A loop under way. Results are shared: a clone copies places, not values.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Loop {
+    items: Arc<Value>,
+    next: u32,
+    under_way: u32,
+    outputs: Vec<Option<Arc<Value>>>,
+    failed: u32,
+    errors: Vec<Value>,
+    budget: Budget,
+    broken: Option<Broken>,
+}
+
+/// What ends a loop before its last item.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Broken {
+    pub(super) at: Spot,
+    pub(super) failure: Failure,
+}
+
+impl Loop {
+    pub(super) fn new(items: Arc<Value>) -> Self {
+        let outputs = vec![None; items.as_array().map_or(0, Vec::len)];
+        Self {
+            items,
+            next: 0,
+            under_way: 0,
+            outputs,
+            failed: 0,
+            errors: Vec::new(),
+            budget: Budget::default(),
+            broken: None,
+        }
+    }
+
+    /// The next item begins, unless there is none or one has broken the loop.
+    pub(super) fn begin(&mut self) -> Option<(u32, Arc<Value>)> {
+        let index = self.next;
+        let item = self.items.get(usize::try_from(index).ok()?)?;
+        if self.broken.is_some() {
+            return None;
+        }
+        self.next += 1;
+        self.under_way += 1;
+        Some((index, Arc::new(item.clone())))
+    }
+
+    /// Whether this output still fits beside the others.
+    pub(super) fn takes(&self, output: &Value) -> Result<(), String> {
+        charge(output, &mut self.budget.clone())
+    }
+
+    pub(super) fn succeed(&mut self, index: u32, output: &Arc<Value>) {
+        self.under_way = self.under_way.saturating_sub(1);
+        // The walk has asked `takes`; entries of an earlier release had the same limit.
+        let _ = charge(output, &mut self.budget);
+        if let Some(place) = usize::try_from(index).ok().and_then(|index| self.outputs.get_mut(index)) {
+            *place = Some(Arc::clone(output));
+        }
+    }
+
+    pub(super) fn fail(&mut self, index: u32, at: Spot, failure: &Failure, continued: bool) {
+        self.under_way = self.under_way.saturating_sub(1);
+        self.failed += 1;
+        if self.errors.len() < ERRORS_KEPT_MAX {
+            let problem = failure.to_problem();
+            self.errors.push(json!({ "index": index, "code": problem.code, "message": problem.what }));
+        }
+        if !continued && self.broken.is_none() {
+            self.broken = Some(Broken { at, failure: failure.clone() });
+        }
+    }
+
+    pub(super) fn broken(&self) -> Option<&Broken> {
+        self.broken.as_ref()
+    }
+
+    /// Whether nothing is under way and nothing more begins.
+    pub(super) fn is_over(&self) -> bool {
+        let begun_all = usize::try_from(self.next).is_ok_and(|next| next >= self.outputs.len());
+        self.under_way == 0 && (begun_all || self.broken.is_some())
+    }
+
+    /// What `steps.<loop>` is afterwards.
+    pub(super) fn output(&self) -> Value {
+        let outputs: Vec<Value> =
+            self.outputs.iter().map(|output| output.as_deref().cloned().unwrap_or_default()).collect();
+        let succeeded = outputs.len() - usize::try_from(self.failed).unwrap_or(usize::MAX).min(outputs.len());
+        json!({ "outputs": outputs, "succeeded": succeeded, "failed": self.failed, "errors": self.errors })
+    }
+}

@@ -1,0 +1,90 @@
+//! What one entry says of one step.
+
+use std::sync::Arc;
+
+use super::{ItemsView, StepOutcome, StepView};
+use crate::run::{Branch, Entry, Iteration, Spot};
+
+/// The step that an entry is about; an item's end is its loop's matter.
+pub(super) fn subject(entry: &Entry) -> Option<Spot> {
+    let spot =
+        |step: &model::StepId, iteration: &Iteration| Some(Spot { step: step.clone(), iteration: iteration.clone() });
+    match entry {
+        Entry::Started { .. } | Entry::ItemSucceeded { .. } | Entry::ItemFailed { .. } | Entry::Cancelling { .. } => {
+            None
+        }
+        Entry::Branched { step, iteration, .. }
+        | Entry::Skipped { step, iteration }
+        | Entry::Evaluated { step, iteration, .. }
+        | Entry::Intended { step, iteration, .. }
+        | Entry::Resumed { step, iteration, .. }
+        | Entry::Attempted { step, iteration, .. }
+        | Entry::Succeeded { step, iteration, .. }
+        | Entry::Failed { step, iteration, .. }
+        | Entry::LoopBegan { step, iteration, .. }
+        | Entry::LoopEnded { step, iteration } => spot(step, iteration),
+        Entry::Finished(ending) => spot(ending.step.as_ref()?, &ending.iteration),
+    }
+}
+
+/// Takes an entry about this step into its view.
+pub(super) fn tell(view: &mut StepView, entry: &Entry) {
+    match entry {
+        Entry::Started { .. } | Entry::ItemSucceeded { .. } | Entry::ItemFailed { .. } | Entry::Cancelling { .. } => {}
+        Entry::Branched { taken, .. } => {
+            view.outcome = StepOutcome::Succeeded;
+            view.taken = Some(branch_words(*taken));
+        }
+        Entry::Skipped { .. } => view.outcome = StepOutcome::Skipped,
+        Entry::Evaluated { output, .. } | Entry::Succeeded { output, .. } => {
+            view.outcome = StepOutcome::Succeeded;
+            view.output = Some(Arc::clone(output));
+        }
+        Entry::Intended { input, .. } => {
+            view.outcome = StepOutcome::Calling;
+            view.attempts = 1;
+            view.input = Some(Arc::clone(input));
+        }
+        Entry::Resumed { attempt, .. } => {
+            view.outcome = StepOutcome::Calling;
+            view.attempts = *attempt;
+        }
+        Entry::Attempted { failure, .. } => {
+            view.outcome = StepOutcome::Waiting;
+            view.failure = Some(failure.clone());
+        }
+        Entry::Failed { failure, continued, .. } => {
+            view.outcome = if *continued { StepOutcome::Continued } else { StepOutcome::Failed };
+            view.failure = Some(failure.clone());
+        }
+        Entry::LoopBegan { items, .. } => {
+            let total = items.as_array().map_or(0, Vec::len);
+            view.outcome = StepOutcome::Looping;
+            view.items = Some(ItemsView { total: u32::try_from(total).unwrap_or(u32::MAX), ..ItemsView::default() });
+        }
+        Entry::LoopEnded { .. } => view.outcome = StepOutcome::Succeeded,
+        Entry::Finished(_) => end(view),
+    }
+}
+
+/// The run ended at this step.
+fn end(view: &mut StepView) {
+    match view.outcome {
+        StepOutcome::NotReached => view.outcome = StepOutcome::Succeeded,
+        StepOutcome::Calling | StepOutcome::Looping | StepOutcome::Waiting => view.outcome = StepOutcome::Cancelled,
+        StepOutcome::Skipped
+        | StepOutcome::Succeeded
+        | StepOutcome::Continued
+        | StepOutcome::Failed
+        | StepOutcome::Cancelled => {}
+    }
+}
+
+fn branch_words(taken: Branch) -> String {
+    match taken {
+        Branch::Then => "then".to_owned(),
+        Branch::Else => "else".to_owned(),
+        Branch::Case(index) => format!("case {}", u64::from(index) + 1),
+        Branch::Default => "default".to_owned(),
+    }
+}
