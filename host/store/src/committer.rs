@@ -5,7 +5,7 @@
 //! group is durable and visible; the first failure that is not a clean "full"
 //! ends the thread and answers everybody.
 
-use crate::batch::{self, Write};
+use crate::batch::{self, Batch, Write};
 use crate::behind::Behind;
 use crate::commit::{CommitError, Position};
 use crate::decide::{Group, Reach};
@@ -71,8 +71,14 @@ impl Committer {
     pub(crate) fn run(mut self) {
         let _stop = StopOnPanic(Arc::clone(&self.queue));
         let (mut waiting, mut decided) = (Vec::new(), Vec::new());
-        while self.queue.take(self.options.group_bytes, &mut waiting).is_some() {
-            if !self.commit_or_refuse(&mut waiting, &mut decided) {
+        while let Some(jobs) = self.queue.take(self.options.group_bytes, &mut waiting) {
+            for job in jobs {
+                if let Err(WriteFailure::Broken(reason)) = job(&mut self) {
+                    self.stop(&reason);
+                    return refuse(&mut waiting, &mut decided, &stopped(&reason));
+                }
+            }
+            if !waiting.is_empty() && !self.commit_or_refuse(&mut waiting, &mut decided) {
                 return;
             }
         }
@@ -109,14 +115,30 @@ impl Committer {
                 true
             }
             Err(WriteFailure::Broken(reason)) => {
-                tracing::error!(%reason, "the store has stopped writing");
-                self.broken = true;
                 self.queue.close(&reason);
-                refuse(waiting, decided, &CommitError::Stopped { reason: reason.as_str().into() });
-                self.queue.stop(&reason);
+                refuse(waiting, decided, &stopped(&reason));
+                self.stop(&reason);
                 false
             }
         }
+    }
+
+    /// In stepped mode: a job, at once.
+    pub(crate) fn perform<T>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<T, WriteFailure>,
+    ) -> Result<T, WriteFailure> {
+        let outcome = act(self);
+        if let Err(WriteFailure::Broken(reason)) = &outcome {
+            self.stop(reason);
+        }
+        outcome
+    }
+
+    fn stop(&mut self, reason: &str) {
+        tracing::error!(reason, "the store has stopped writing");
+        self.broken = true;
+        self.queue.stop(reason);
     }
 
     fn seal(&mut self) {
@@ -252,6 +274,61 @@ impl Committer {
     }
 }
 
+/// Jobs of those who tidy.
+impl Committer {
+    /// Closes the open segment before it is full.
+    pub(crate) fn close_segment(&mut self) -> Result<(), WriteFailure> {
+        self.journal.close_segment()?;
+        let place = self.journal.place();
+        self.history.add(place.segment, &[]);
+        self.indexed = place.segment;
+        self.behind.overlay.write().advance(place, 0);
+        self.behind.note(0);
+        Ok(())
+    }
+
+    /// Writes values again whose rows still have them where the pins say.
+    /// Returns how many.
+    pub(crate) fn carry(&mut self, pins: &[(Bytes, Pointer)]) -> Result<u64, WriteFailure> {
+        self.check_room()?;
+        let (mut batch, mut count) = (Batch::new(), 0);
+        for (key, at) in pins {
+            let broken = |error: &dyn std::fmt::Display| WriteFailure::Broken(error.to_string());
+            let cell = self.behind.overlay.get(&*self.behind.rows, key).map_err(|error| broken(&error))?;
+            if cell == Some(Cell::Far(*at)) {
+                batch.put(key, self.journal.files().value(*at).map_err(|error| broken(&error))?);
+                count += 1;
+            }
+            if batch.bytes() >= self.options.group_bytes {
+                self.write_alone(std::mem::take(&mut batch))?;
+            }
+        }
+        self.write_alone(batch)?;
+        Ok(count)
+    }
+
+    /// Writes a batch of the store's own.
+    fn write_alone(&mut self, batch: Batch) -> Result<(), WriteFailure> {
+        let payload = batch.into_parts().payload;
+        if payload.is_empty() {
+            return Ok(());
+        }
+        let (_, at) = self.journal.add(&payload);
+        let written = self.journal.write_group()?;
+        if written.segment != self.indexed {
+            self.history.add(written.segment, &[]);
+            self.indexed = written.segment;
+        }
+        let mut layers = self.behind.overlay.write();
+        let payload_at = written.offset + at as u64;
+        show_batch(&mut layers, &payload, written.segment, payload_at, self.options.inline_bytes_max);
+        layers.advance(written.end, payload.len());
+        drop(layers);
+        self.behind.note(payload.len());
+        Ok(())
+    }
+}
+
 /// Puts the writes of one batch into the overlay. `payload_at` is where the
 /// batch begins in its segment. The bytes were checked before: by their CRC,
 /// or because this process encoded them.
@@ -282,6 +359,10 @@ pub(crate) fn show_batch(layers: &mut Layers, payload: &Bytes, segment: u64, pay
             }
         }
     }
+}
+
+fn stopped(reason: &str) -> CommitError {
+    CommitError::Stopped { reason: reason.into() }
 }
 
 fn refuse(waiting: &mut Vec<Waiting>, decided: &mut Vec<Decided>, error: &CommitError) {

@@ -9,7 +9,7 @@ use crate::commit::{Commit, CommitError, Position};
 use crate::committer::{Committer, Counters};
 use crate::disk::{Disk, RealDisk};
 use crate::history::{Document, History};
-use crate::journal::{Catalogue, Files};
+use crate::journal::{Catalogue, Files, StoreId, WriteFailure};
 use crate::lock::FolderLock;
 use crate::open_error::OpenError;
 use crate::opening::{self, Opened, rows_error};
@@ -18,22 +18,26 @@ use crate::overlay::bounds;
 use crate::queue::Queue;
 use crate::rows::{Cell, MemoryRows, Rows, RowsError, SledRows};
 use crate::store::{Order, ReadError, Row, Store};
+use crate::tidy::TidyError;
 use crate::writer::Writer;
 use bytes::Bytes;
-use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 /// The durable store of one data folder: `journal/` holds the truth, `sled/`
 /// what it adds up to. Dropping it without `close` is as safe as a crash.
 pub struct JournalStore {
     queue: Arc<Queue>,
-    behind: Arc<Behind>,
-    files: Arc<Files>,
-    history: Arc<History>,
+    pub(crate) behind: Arc<Behind>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) history: Arc<History>,
     counters: Arc<Counters>,
     batch_bytes_max: usize,
+    pub(crate) store: StoreId,
+    pub(crate) segment_bytes: u64,
+    /// Held by whoever tidies or copies, one at a time.
+    pub(crate) maintenance: Mutex<()>,
     writer: Writer,
     _lock: Option<FolderLock>,
 }
@@ -84,8 +88,13 @@ impl JournalStore {
         let disk = Arc::new(RealDisk::open(&folder.join("journal")).map_err(refused)?);
         let catalogue = Catalogue::read(disk)?;
         let rows_folder = folder.join("sled");
-        let rows = SledRows::open(&rows_folder, options.cache_bytes, |mark| catalogue.may_have_made(mark))
-            .map_err(rows_error)?;
+        let cache_bytes = options.cache_bytes;
+        let mut rows =
+            SledRows::open(&rows_folder, cache_bytes, |mark| catalogue.may_have_made(mark)).map_err(rows_error)?;
+        if rows.is_overgrown().map_err(rows_error)? {
+            opening::save(&catalogue, &rows)?;
+            rows = rows.renew(&rows_folder, cache_bytes).map_err(rows_error)?;
+        }
         let store = Self::recover(catalogue, Arc::new(rows), options, Some(lock))?;
         if let Err(error) = SledRows::forget_aside(&rows_folder) {
             tracing::warn!(%error, "old rows that were moved aside could not be removed");
@@ -100,7 +109,7 @@ impl JournalStore {
     /// As `open`.
     pub fn open_on(disk: Arc<dyn Disk>, rows: MemoryRows, options: Options) -> Result<Self, OpenError> {
         let catalogue = Catalogue::read(disk)?;
-        if rows.mark().map_err(rows_error)?.is_some_and(|mark| !catalogue.may_have_made(&mark)) {
+        if rows.mark().map_err(rows_error)?.is_none_or(|mark| !catalogue.may_have_made(&mark)) {
             rows.clear();
         }
         Self::recover(catalogue, Arc::new(rows), options, None)
@@ -164,11 +173,13 @@ impl JournalStore {
         options: Options,
         lock: Option<FolderLock>,
     ) -> Result<Self, OpenError> {
+        let store = catalogue.store();
+        let unlinked = catalogue.unlinked().segments.clone();
         let Opened { behind, history, journal } = opening::open(catalogue, rows, &options)?;
         let queue = Arc::new(Queue::new(&options));
         let counters = Arc::<Counters>::default();
         let files = Arc::clone(journal.files());
-        let Options { batch_bytes_max, stepped, .. } = options;
+        let Options { batch_bytes_max, segment_bytes, stepped, .. } = options;
         let committer = Committer {
             journal,
             queue: Arc::clone(&queue),
@@ -177,7 +188,7 @@ impl JournalStore {
             options,
             history: Arc::clone(&history),
             indexed: 0,
-            unlinked: BTreeSet::new(),
+            unlinked,
             broken: false,
         };
         let writer = if stepped {
@@ -186,7 +197,28 @@ impl JournalStore {
             Writer::threads(committer, &behind).map_err(|source| OpenError::Io { file: "threads".into(), source })?
         };
         behind.note(0);
-        Ok(Self { queue, behind, files, history, counters, batch_bytes_max, writer, _lock: lock })
+        let maintenance = Mutex::default();
+        Ok(Self {
+            queue,
+            behind,
+            files,
+            history,
+            counters,
+            batch_bytes_max,
+            store,
+            segment_bytes,
+            maintenance,
+            writer,
+            _lock: lock,
+        })
+    }
+
+    /// Lets the committer do something between two groups.
+    pub(crate) fn ask<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Committer) -> Result<T, WriteFailure> + Send + 'static,
+    ) -> Result<T, TidyError> {
+        self.writer.ask(&self.queue, act).map_err(|reason| TidyError::Stopped { reason })
     }
 
     fn too_large(&self, batch: &Batch) -> Option<CommitError> {
@@ -221,20 +253,24 @@ impl Store for JournalStore {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
-        match self.behind.overlay.get(&*self.behind.rows, key).map_err(unreadable)? {
+        again_if_moved(&|| match self.behind.overlay.get(&*self.behind.rows, key).map_err(unreadable)? {
             Some(cell) => self.value(cell),
             None => Ok(None),
-        }
+        })
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, order: Order) -> Result<Vec<Row>, ReadError> {
         let Some(bounds) = bounds(prefix, after, order) else { return Ok(Vec::new()) };
-        let cells = self.behind.overlay.read().scan(&*self.behind.rows, &bounds, limit, order).map_err(unreadable)?;
-        let mut rows = Vec::with_capacity(cells.len());
-        for (key, cell) in cells {
-            rows.extend(self.value(cell)?.map(|value| (key, value)));
-        }
-        Ok(rows)
+        again_if_moved(&|| {
+            let layers = self.behind.overlay.read();
+            let cells = layers.scan(&*self.behind.rows, &bounds, limit, order).map_err(unreadable)?;
+            drop(layers);
+            let mut rows = Vec::with_capacity(cells.len());
+            for (key, cell) in cells {
+                rows.extend(self.value(cell)?.map(|value| (key, value)));
+            }
+            Ok(rows)
+        })
     }
 
     fn history(
@@ -263,6 +299,15 @@ impl Drop for JournalStore {
     }
 }
 
+/// A value may be written again, and its old segment removed, between finding
+/// its row and reading it; the row then says where it is now.
+fn again_if_moved<T>(read: &dyn Fn() -> Result<T, ReadError>) -> Result<T, ReadError> {
+    match read() {
+        Err(ReadError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => read(),
+        other => other,
+    }
+}
+
 fn unreadable(error: RowsError) -> ReadError {
     ReadError::Rows { why: error.0 }
 }
@@ -287,6 +332,9 @@ mod tests {
         }
         fn mark(&self) -> Result<Option<Mark>, RowsError> {
             self.0.mark()
+        }
+        fn load(&self, changes: &Changes) -> Result<(), RowsError> {
+            self.0.load(changes)
         }
         fn apply(&self, changes: &Changes, _: Mark) -> Result<(), RowsError> {
             // One kind of failure for each way out of the thread.

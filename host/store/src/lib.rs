@@ -8,6 +8,7 @@
 
 mod batch;
 mod behind;
+mod checkpoint;
 mod commit;
 mod committer;
 mod decide;
@@ -25,6 +26,7 @@ mod queue;
 mod rows;
 mod store;
 mod table;
+mod tidy;
 mod writer;
 
 pub use batch::{Batch, KEY_BYTES_MAX};
@@ -37,3 +39,4 @@ pub use options::Options;
 pub use rows::MemoryRows;
 pub use store::{Order, ReadError, Row, Store};
 pub use table::{Table, TableError};
+pub use tidy::{Tidied, TidyError};

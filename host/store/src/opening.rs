@@ -6,7 +6,9 @@
 
 use crate::batch::{self, Write};
 use crate::behind::Behind;
+use crate::checkpoint;
 use crate::committer::show_batch;
+use crate::disk::Disk;
 use crate::history::{self, History};
 use crate::journal::{Catalogue, Journal, Place, Replayed, segment};
 use crate::open_error::OpenError;
@@ -26,10 +28,11 @@ pub(crate) struct Opened {
 /// Brings the journal into the overlay, and into the rows whenever the overlay
 /// is full.
 pub(crate) fn open(catalogue: Catalogue, rows: Arc<dyn Rows>, options: &Options) -> Result<Opened, OpenError> {
+    let until = fill(&catalogue, &*rows)?;
     let from = rows.mark().map_err(rows_error)?.map(|mark| mark.place);
     let start = from.unwrap_or(Place { sequence: 0, segment: 0, offset: 0 });
     let store = catalogue.store();
-    let history = Arc::new(History::new(Arc::clone(catalogue.files()), store, 0));
+    let history = Arc::new(History::new(Arc::clone(catalogue.files()), store, catalogue.unlinked().forgotten_ms));
     let overlay = Overlay::new(start);
     let behind = Behind::new(overlay, rows, Arc::clone(catalogue.disk()), store, Arc::clone(&history), options.clone());
     for earlier in catalogue.segments().iter().filter(|number| **number < start.segment) {
@@ -41,10 +44,60 @@ pub(crate) fn open(catalogue: Catalogue, rows: Arc<dyn Rows>, options: &Options)
         if full { behind.round().map_err(rows_error) } else { Ok(()) }
     };
     let journal = catalogue.replay(from, options.segment_bytes, &mut visit)?;
+    if journal.place().sequence < until {
+        return Err(lost("the journal ends before batches that a checkpoint has"));
+    }
+    sweep(&history, &**journal.files().disk())?;
     behind.overlay.write().advance(journal.place(), 0);
     history.add(journal.place().segment, &[]);
     behind.write_indexes();
     Ok(Opened { behind: Arc::new(behind), history, journal })
+}
+
+/// Fills empty rows from the newest sound checkpoint, if there is one. Returns
+/// the sequence that the journal reaches at least.
+fn fill(catalogue: &Catalogue, rows: &dyn Rows) -> Result<u64, OpenError> {
+    if rows.mark().map_err(rows_error)?.is_some() {
+        return Ok(0);
+    }
+    let (disk, store) = (&**catalogue.disk(), catalogue.store());
+    let sound = checkpoint::sound(disk, store).map_err(|source| OpenError::Io { file: "journal".into(), source })?;
+    let usable = sound.into_iter().find(|found| catalogue.segments().contains(&found.place.segment));
+    match usable {
+        Some(found) => {
+            checkpoint::load(disk, store, &found, rows).map_err(rows_error)?;
+            Ok(found.until)
+        }
+        None if catalogue.unlinked().segments.is_empty() => Ok(0),
+        None => Err(lost("there is no sound checkpoint, and the segments before it are gone")),
+    }
+}
+
+/// Writes a checkpoint of rows that are about to be made anew.
+pub(crate) fn save(catalogue: &Catalogue, rows: &dyn Rows) -> Result<(), OpenError> {
+    let until = rows.mark().map_err(rows_error)?.map_or(0, |mark| mark.place.sequence);
+    checkpoint::write(&**catalogue.disk(), catalogue.store(), rows, &|| until)
+        .map(drop)
+        .map_err(|source| OpenError::Io { file: "journal".into(), source })
+}
+
+/// Removes what a crash left of files that were on their way in or out.
+fn sweep(history: &History, disk: &dyn Disk) -> Result<(), OpenError> {
+    let io = |source| OpenError::Io { file: "journal".into(), source };
+    let kept = history.segments();
+    let gone = |name: &String| {
+        let number = name.strip_suffix(".log").or_else(|| name.strip_suffix(".idx"));
+        let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        name.ends_with(".new") || number.is_some_and(|number| kept.last() > Some(&number) && !kept.contains(&number))
+    };
+    for name in disk.list().map_err(io)?.iter().filter(|name| gone(name)) {
+        disk.remove(name).map_err(io)?;
+    }
+    Ok(())
+}
+
+fn lost(why: &str) -> OpenError {
+    OpenError::Damaged { file: "journal".into(), offset: 0, why: why.to_owned() }
 }
 
 fn show_replayed(

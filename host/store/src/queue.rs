@@ -5,7 +5,9 @@
 
 use crate::batch::{Expectation, Parts};
 use crate::commit::{Commit, CommitError, Position};
+use crate::committer::Committer;
 use crate::history::Retire;
+use crate::journal::WriteFailure;
 use crate::options::Options;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -27,6 +29,9 @@ impl Waiting {
     }
 }
 
+/// Work for the committer between two groups.
+pub(crate) type Job = Box<dyn FnOnce(&mut Committer) -> Result<(), WriteFailure> + Send>;
+
 /// See the module.
 pub(crate) struct Queue {
     state: Mutex<State>,
@@ -38,6 +43,7 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Waiting>,
+    jobs: Vec<Job>,
     bytes: usize,
     asleep: bool,
     closed: Option<Arc<str>>,
@@ -72,11 +78,23 @@ impl Queue {
         commit
     }
 
-    /// Takes the next group: whole batches up to `bytes_max`, at least one.
-    /// Sleeps until there is one; `None` once closed and empty.
-    pub(crate) fn take(&self, bytes_max: usize, group: &mut Vec<Waiting>) -> Option<()> {
+    /// Adds a job; false when nothing more is taken.
+    pub(crate) fn push_job(&self, job: Job) -> bool {
         let mut state = self.state();
-        while state.waiting.is_empty() {
+        if state.closed.is_some() {
+            return false;
+        }
+        state.jobs.push(job);
+        self.wake(state);
+        true
+    }
+
+    /// Takes the jobs and the next group: whole batches up to `bytes_max`, at
+    /// least one unless there are jobs. Sleeps until there is either; `None`
+    /// once closed and empty.
+    pub(crate) fn take(&self, bytes_max: usize, group: &mut Vec<Waiting>) -> Option<Vec<Job>> {
+        let mut state = self.state();
+        while state.waiting.is_empty() && state.jobs.is_empty() {
             if state.closed.is_some() {
                 return None;
             }
@@ -85,7 +103,7 @@ impl Queue {
         }
         state.asleep = false;
         take_group(&mut state, bytes_max, group);
-        Some(())
+        Some(std::mem::take(&mut state.jobs))
     }
 
     /// The same without sleeping: `None` when nothing waits.
@@ -110,7 +128,9 @@ impl Queue {
         state.bytes = 0;
         let reason = state.closed.clone().unwrap_or_else(|| reason.into());
         let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
+        // Whoever asked for a job learns of the end by its being dropped.
+        let jobs = std::mem::take(&mut state.jobs);
+        drop((state, jobs));
         for batch in waiting {
             batch.resolve(Err(CommitError::Stopped { reason: Arc::clone(&reason) }));
         }
@@ -142,7 +162,7 @@ impl Queue {
     }
 
     fn wake(&self, mut state: MutexGuard<'_, State>) {
-        let wake = state.asleep && !state.waiting.is_empty();
+        let wake = state.asleep && !(state.waiting.is_empty() && state.jobs.is_empty());
         state.asleep &= !wake;
         drop(state);
         if wake {

@@ -7,8 +7,10 @@
 
 use crate::behind::{Behind, FailOnPanic};
 use crate::committer::Committer;
-use crate::queue::Queue;
+use crate::journal::WriteFailure;
+use crate::queue::{Job, Queue};
 use std::io;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -53,6 +55,39 @@ impl Writer {
         let Self::Stepped(committer) = self else { return };
         if let Some(committer) = committer.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             committer.step();
+        }
+    }
+
+    /// Lets the committer do a job between two groups, and waits for it.
+    pub(crate) fn ask<T: Send + 'static>(
+        &self,
+        queue: &Queue,
+        act: impl FnOnce(&mut Committer) -> Result<T, WriteFailure> + Send + 'static,
+    ) -> Result<T, Arc<str>> {
+        let outcome = match self {
+            Self::Threads(_) => {
+                let (sender, receiver) = sync_channel(1);
+                let job: Job = Box::new(move |committer| {
+                    let (answer, outcome) = match act(committer) {
+                        Ok(answer) => (Ok(answer), Ok(())),
+                        Err(failure) => (Err(failure.to_string()), Err(failure)),
+                    };
+                    // Whoever asked may have gone.
+                    let _ = sender.send(answer);
+                    outcome
+                });
+                let taken = queue.push_job(job);
+                if taken { receiver.recv().ok() } else { None }
+            }
+            Self::Stepped(committer) => {
+                let mut committer = committer.lock().unwrap_or_else(PoisonError::into_inner);
+                let live = committer.as_mut().filter(|committer| !committer.broken);
+                live.map(|committer| committer.perform(act).map_err(|failure| failure.to_string()))
+            }
+        };
+        match outcome {
+            Some(answer) => answer.map_err(Into::into),
+            None => Err(queue.closed().unwrap_or_else(|| CLOSED.into())),
         }
     }
 

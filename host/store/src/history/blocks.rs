@@ -38,6 +38,18 @@ pub(crate) fn read(file: &dyn DiskFile, seed: u32, at: BlockAt) -> io::Result<Ve
     if sound { Ok(content) } else { Err(invalid("a block is not what was written")) }
 }
 
+/// Reads the block at `offset`, whose length is not known, and where it ends.
+pub(crate) fn read_next(file: &dyn DiskFile, seed: u32, offset: u64, end: u64) -> io::Result<(Vec<u8>, u64)> {
+    let mut len = [0; 4];
+    file.read_at(offset, &mut len)?;
+    let at = BlockAt { offset, len: u32::from_le_bytes(len) };
+    let next = offset + HEADER_BYTES as u64 + u64::from(at.len);
+    if next > end {
+        return Err(invalid("a block ends after its file"));
+    }
+    Ok((read(file, seed, at)?, next))
+}
+
 pub(crate) fn invalid(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }

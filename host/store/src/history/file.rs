@@ -168,6 +168,15 @@ impl IndexFile {
         (self.footer.entries > 0).then(|| self.footer.span.clone())
     }
 
+    pub(crate) fn holds(&self) -> &BTreeMap<u64, u64> {
+        &self.footer.holds
+    }
+
+    /// The soonest time at which a document may be forgotten.
+    pub(crate) fn soonest_ms(&self) -> u64 {
+        self.footer.soonest_ms
+    }
+
     /// False when it surely has no document in this group; reads nothing.
     pub(crate) fn may_have(&self, group: &[u8]) -> bool {
         let known = self.footer.known_groups.as_ref();

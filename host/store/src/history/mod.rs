@@ -6,11 +6,11 @@
 //! is made again. Listings merge the segments in the order of ids, and open
 //! none that cannot add to the page. The values stay where they were written.
 
-mod blocks;
+pub(crate) mod blocks;
 mod file;
 mod memory;
 mod record;
-mod wire;
+pub(crate) mod wire;
 
 pub use record::Retire;
 pub(crate) use record::{Place, Record, decode, encode};
@@ -22,7 +22,7 @@ use crate::store::{Order, ReadError, Row};
 use bytes::Bytes;
 use file::IndexFile;
 use memory::{Entry, MemoryIndex};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -259,9 +259,36 @@ impl History {
     }
 }
 
+/// What unlinking needs to know.
 impl History {
-    fn forgotten_ms(&self) -> u64 {
+    /// Forgets the documents that are kept until then or less.
+    pub(crate) fn forget(&self, until_ms: u64) {
+        self.forgotten_ms.fetch_max(until_ms, Ordering::AcqRel);
+    }
+
+    pub(crate) fn forgotten_ms(&self) -> u64 {
         self.forgotten_ms.load(Ordering::Acquire)
+    }
+
+    /// Segments that documents need which are not forgotten.
+    pub(crate) fn held(&self) -> BTreeSet<u64> {
+        let forgotten_ms = self.forgotten_ms();
+        self.read().values().flat_map(|index| index.held(forgotten_ms)).collect()
+    }
+
+    /// Whether a segment has documents that are forgotten already.
+    pub(crate) fn has_forgotten(&self, segment: u64) -> bool {
+        self.read().get(&segment).is_some_and(|index| index.soonest_ms() <= self.forgotten_ms())
+    }
+
+    /// The segments that are there, the open one included.
+    pub(crate) fn segments(&self) -> Vec<u64> {
+        self.read().keys().copied().collect()
+    }
+
+    /// Drops the index of a segment that is unlinked.
+    pub(crate) fn drop_segment(&self, segment: u64) {
+        self.write().remove(&segment);
     }
 }
 
@@ -291,6 +318,24 @@ impl Index {
         match self {
             Self::Memory(index) => Ok(memory(index).find(id).cloned()),
             Self::File(index) => index.find(id),
+        }
+    }
+
+    /// Segments that documents need which are kept longer than `forgotten_ms`.
+    fn held(&self, forgotten_ms: u64) -> Vec<u64> {
+        let needed = |holds: &BTreeMap<u64, u64>| {
+            holds.iter().filter(|(_, until_ms)| **until_ms > forgotten_ms).map(|(segment, _)| *segment).collect()
+        };
+        match self {
+            Self::Memory(index) => needed(memory(index).holds()),
+            Self::File(index) => needed(index.holds()),
+        }
+    }
+
+    fn soonest_ms(&self) -> u64 {
+        match self {
+            Self::Memory(index) => memory(index).soonest_ms(),
+            Self::File(index) => index.soonest_ms(),
         }
     }
 }

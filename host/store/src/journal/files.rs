@@ -63,6 +63,11 @@ impl Files {
         &self.disk
     }
 
+    /// Closes a segment that is removed, so that its space is free at once.
+    pub(crate) fn forget(&self, segment: u64) {
+        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&segment);
+    }
+
     /// Reads and checks a value.
     pub(crate) fn value(&self, pointer: Pointer) -> Result<Bytes, ReadError> {
         let file = segment::name(pointer.segment);

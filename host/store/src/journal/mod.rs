@@ -9,11 +9,13 @@ mod files;
 pub(crate) mod frame;
 mod recover;
 pub(crate) mod segment;
+pub(crate) mod unlinked;
 mod writer;
 
 pub(crate) use files::{Files, Pointer};
 pub(crate) use recover::{Catalogue, Replayed, scan_closed};
 pub(crate) use segment::StoreId;
+pub(crate) use unlinked::Unlinked;
 pub(crate) use writer::{Journal, WriteFailure, Written, seed};
 
 /// A place in the journal: just after the batch `sequence`.

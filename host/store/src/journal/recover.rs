@@ -6,7 +6,7 @@
 
 use super::segment::{self, Header, HeaderError, StoreId};
 use super::writer::{Journal, seed};
-use super::{Files, Place, frame};
+use super::{Files, Place, Unlinked, frame, unlinked};
 use crate::disk::{Disk, DiskFile};
 use crate::open_error::OpenError;
 use crate::rows::Mark;
@@ -18,8 +18,9 @@ use std::sync::Arc;
 pub(crate) struct Catalogue {
     disk: Arc<dyn Disk>,
     files: Arc<Files>,
-    /// Numbers, without a gap.
+    /// Numbers, without a gap that `unlinked` does not explain.
     segments: Vec<u64>,
+    unlinked: Unlinked,
     store: StoreId,
     /// There is no segment: the identity was made up just now.
     fresh: bool,
@@ -53,14 +54,38 @@ impl Catalogue {
         let names = disk.list().map_err(|source| OpenError::Io { file: "journal".into(), source })?;
         let mut segments: Vec<u64> = names.iter().filter_map(|name| segment::number(name)).collect();
         segments.sort_unstable();
-        if let Some(index) = (1..segments.len()).find(|&index| segments[index] != segments[index - 1] + 1) {
-            return Err(damaged(segments[index - 1] + 1, 0, "this segment is missing"));
-        }
         let files = Arc::new(Files::new(Arc::clone(&disk)));
-        let mut catalogue = Self { disk, files, segments, store: StoreId::default(), fresh: false, stillborn: None };
+        let (store, unlinked) = (StoreId::default(), Unlinked::default());
+        let mut catalogue = Self { disk, files, segments, unlinked, store, fresh: false, stillborn: None };
         catalogue.set_stillborn_apart()?;
         catalogue.identify()?;
+        catalogue.explain_gaps()?;
         Ok(catalogue)
+    }
+
+    /// Every segment before the last is there, or was removed on purpose.
+    fn explain_gaps(&mut self) -> Result<(), OpenError> {
+        let file = format!("journal/{}", unlinked::NAME);
+        self.unlinked = Unlinked::read(&*self.disk, self.store).map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                OpenError::Damaged { file, offset: 0, why: "the list is not what was written".into() }
+            }
+            _ => OpenError::Io { file, source },
+        })?;
+        self.segments.retain(|number| !self.unlinked.segments.contains(number));
+        let mut expected = 1;
+        for &number in &self.segments {
+            if let Some(lost) = (expected..number).find(|number| !self.unlinked.segments.contains(number)) {
+                return Err(damaged(lost, 0, "this segment is missing"));
+            }
+            expected = number + 1;
+        }
+        Ok(())
+    }
+
+    /// The segments that were removed on purpose.
+    pub(crate) fn unlinked(&self) -> &Unlinked {
+        &self.unlinked
     }
 
     /// For reading values.
@@ -84,7 +109,8 @@ impl Catalogue {
 
     /// False for rows that were certainly not made from this journal.
     pub(crate) fn may_have_made(&self, mark: &Mark) -> bool {
-        self.fresh || self.store == mark.store
+        let is_there = !self.unlinked.segments.contains(&mark.place.segment);
+        self.fresh || (self.store == mark.store && is_there)
     }
 
     /// Replays every batch of the segment that `from` is in and of later ones
@@ -261,7 +287,15 @@ pub(crate) fn scan_closed(
 ) -> Result<(), OpenError> {
     let files = Arc::new(Files::new(Arc::clone(disk)));
     let disk = Arc::clone(disk);
-    let catalogue = Catalogue { disk, files, segments: vec![number], store, fresh: false, stillborn: None };
+    let catalogue = Catalogue {
+        disk,
+        files,
+        segments: vec![number],
+        unlinked: Unlinked::default(),
+        store,
+        fresh: false,
+        stillborn: None,
+    };
     let place = catalogue.beginning(number)?;
     let mut tail = Tail { place, unclaimed: VecDeque::new(), last_wrote: false, torn: false };
     catalogue.scan(number, number + 1, &mut tail, visit)

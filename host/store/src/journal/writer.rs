@@ -38,11 +38,13 @@ pub(crate) struct Written {
 }
 
 /// Why a group was not written.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteFailure {
     /// The disk is full; nothing of the group is left, and writing may go on.
+    #[error("the disk is full")]
     Full,
     /// Nothing more may be written.
+    #[error("{0}")]
     Broken(String),
 }
 
@@ -133,8 +135,15 @@ impl Journal {
     }
 
     fn roll_if_full(&mut self) -> Result<(), WriteFailure> {
-        let has_frames = self.place.offset > segment::HEADER_BYTES as u64;
-        if !has_frames || self.place.offset + self.group.len() as u64 <= self.segment_bytes {
+        if self.place.offset + self.group.len() as u64 <= self.segment_bytes {
+            return Ok(());
+        }
+        self.close_segment()
+    }
+
+    /// Begins a new segment, unless the open one has no batch yet.
+    pub(crate) fn close_segment(&mut self) -> Result<(), WriteFailure> {
+        if self.place.offset <= segment::HEADER_BYTES as u64 {
             return Ok(());
         }
         let number = self.place.segment + 1;

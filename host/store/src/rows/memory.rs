@@ -79,7 +79,7 @@ impl Rows for MemoryRows {
         Ok(self.state().mark)
     }
 
-    fn apply(&self, changes: &Changes, mark: Mark) -> Result<(), RowsError> {
+    fn load(&self, changes: &Changes) -> Result<(), RowsError> {
         let mut state = self.state();
         for (key, cell) in changes {
             match cell {
@@ -87,7 +87,12 @@ impl Rows for MemoryRows {
                 cell => state.rows.insert(key.clone(), cell.clone()),
             };
         }
-        state.mark = Some(mark);
+        Ok(())
+    }
+
+    fn apply(&self, changes: &Changes, mark: Mark) -> Result<(), RowsError> {
+        self.load(changes)?;
+        self.state().mark = Some(mark);
         Ok(())
     }
 }

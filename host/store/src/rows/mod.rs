@@ -8,7 +8,7 @@ mod memory;
 mod sled;
 
 pub use memory::MemoryRows;
-pub(crate) use sled::SledRows;
+pub(crate) use sled::{SledRows, decode_cell, encode_cell};
 
 use crate::journal::{Place, Pointer, StoreId};
 use crate::store::Order;
@@ -55,6 +55,9 @@ pub(crate) trait Rows: Send + Sync {
     fn walk(&self, bounds: &Bounds, order: Order) -> Walk<'_>;
     /// `None` for rows that were never applied to.
     fn mark(&self) -> Result<Option<Mark>, RowsError>;
+    /// Applies changes without a mark: what was loaded counts for nothing until
+    /// the next `apply`.
+    fn load(&self, changes: &Changes) -> Result<(), RowsError>;
     /// Applies the changes; durable, with the mark, on return.
     fn apply(&self, changes: &Changes, mark: Mark) -> Result<(), RowsError>;
 }

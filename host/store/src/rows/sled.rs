@@ -23,6 +23,12 @@ const ROW: u8 = 1;
 const INLINE: u8 = 0;
 const FAR: u8 = 1;
 const INLINE_AT: u8 = 2;
+/// A file below this is never worth rebuilding. 256 MiB: some seconds of
+/// writing, once in many starts.
+const GROWN_BYTES_MIN: u64 = 256 << 20;
+/// A file this many times its rows is rebuilt. 4: sled itself keeps about twice
+/// what is live while rows come and go.
+const GROWN_FACTOR: u64 = 4;
 /// Rows of one sled batch. sled keeps readers out while it applies one; 512
 /// small rows take about a millisecond.
 const CHUNK_ROWS: usize = 512;
@@ -44,6 +50,25 @@ impl SledRows {
                 Self::open_sound(folder, cache_bytes, &is_ours)
             }
         }
+    }
+
+    /// True when the file is far larger than the rows in it: sled's files never
+    /// shrink by themselves.
+    pub(crate) fn is_overgrown(&self) -> Result<bool, RowsError> {
+        let file =
+            self.file.metadata().map_err(|error| RowsError(format!("sled's file cannot be looked at: {error}")))?;
+        if file.len() < GROWN_BYTES_MIN {
+            return Ok(false);
+        }
+        let live = self.db.iter().try_fold(0, |sum, row| row.map(|(key, value)| sum + key.len() + value.len()));
+        Ok(file.len() / GROWN_FACTOR > live.map_err(|error| failed("read", &error))? as u64)
+    }
+
+    /// Empty rows in `folder`; what was there is moved aside.
+    pub(crate) fn renew(self, folder: &Path, cache_bytes: u64) -> Result<Self, RowsError> {
+        drop(self);
+        move_aside(folder).map_err(|error| RowsError(format!("cannot move the old rows aside: {error}")))?;
+        Self::open_sound(folder, cache_bytes, &|_| true)
     }
 
     /// Removes what `open` moved aside, once the rebuilt rows are complete.
@@ -118,11 +143,13 @@ impl Rows for SledRows {
         decode_mark(&value).map(Some).ok_or_else(|| RowsError("the mark has an unknown format".into()))
     }
 
-    fn apply(&self, changes: &Changes, mark: Mark) -> Result<(), RowsError> {
+    fn load(&self, changes: &Changes) -> Result<(), RowsError> {
         let changes: Vec<_> = changes.iter().collect();
-        for chunk in changes.chunks(CHUNK_ROWS) {
-            self.apply_chunk(chunk, None)?;
-        }
+        changes.chunks(CHUNK_ROWS).try_for_each(|chunk| self.apply_chunk(chunk, None))
+    }
+
+    fn apply(&self, changes: &Changes, mark: Mark) -> Result<(), RowsError> {
+        self.load(changes)?;
         self.apply_chunk(&[], Some(mark))?;
         caught("flush", || self.db.flush())?;
         self.file.sync_data().map_err(|error| RowsError(format!("sled's file could not be synced: {error}")))

@@ -1,0 +1,236 @@
+//! Retention: space comes back, nothing that is kept goes, and a crash at any
+//! point of it is safe.
+
+mod common;
+
+use common::{Model, commit, put, read_all, small};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use store::{Batch, Disk, JournalStore, MemoryRows, OpenError, Options, Order, Retire, Store};
+use testkit::{Fault, Seeded, SimDisk};
+
+fn options() -> Options {
+    Options { stepped: true, behind_bytes: 3000, ..small() }
+}
+
+fn open(disk: &SimDisk, rows: &MemoryRows) -> Result<JournalStore, OpenError> {
+    JournalStore::open_on(Arc::new(disk.clone()), rows.clone(), options())
+}
+
+/// A run of two batches that is kept until `keep`.
+fn run(store: &JournalStore, number: u64, keep: u64) -> bool {
+    let name = format!("run|{number:06}/");
+    let begun = store.commit(put(&name, vec![1; 150])).wait();
+    let mut batch = put(&format!("{name}line"), number.to_be_bytes());
+    batch.retire(Retire {
+        prefixes: vec![name.into_bytes()],
+        id: format!("{number:06}").into_bytes(),
+        groups: vec![b"all".to_vec()],
+        keep_until_ms: keep,
+    });
+    begun.is_ok() && store.commit(batch).wait().is_ok()
+}
+
+fn documents(store: &JournalStore) -> Vec<u64> {
+    let listed = store.history(Some(b"all"), None, usize::MAX, Order::Ascending).expect("readable");
+    let number = |(id, document)| {
+        let id: bytes::Bytes = id;
+        let rows = store.document(&document).expect("a listed document is readable");
+        let number = String::from_utf8_lossy(&id).parse().expect("a number");
+        assert_eq!(rows[1].1, u64::to_be_bytes(number)[..], "{number}");
+        assert_eq!(rows[0].1, [1; 150][..], "{number}");
+        number
+    };
+    listed.into_iter().map(number).collect()
+}
+
+fn segments(disk: &SimDisk) -> Vec<String> {
+    disk.list().expect("names").into_iter().filter(|name| name.ends_with(".log")).collect()
+}
+
+fn bytes(disk: &SimDisk) -> usize {
+    disk.list().expect("names").iter().filter_map(|name| disk.contents(name)).map(|file| file.len()).sum()
+}
+
+/// Living rows that pin old segments: large values, written once.
+fn living(store: &JournalStore) -> Model {
+    let mut model = Model::new();
+    for number in 0..5u8 {
+        let (key, value) = (format!("living/{number}"), vec![number; 300]);
+        commit(store, put(&key, &value));
+        model.insert(key.into_bytes(), value);
+    }
+    model
+}
+
+#[test]
+fn forgotten_segments_go_and_living_rows_stay() {
+    let (disk, rows) = (SimDisk::new(1), MemoryRows::new());
+    let store = open(&disk, &rows).expect("opens");
+    let model = living(&store);
+    for number in 0..200 {
+        assert!(run(&store, number, 1000 + number));
+    }
+    let before = (segments(&disk).len(), bytes(&disk));
+    let kept = store.tidy(900).expect("tidied");
+    assert_eq!((kept.segments, documents(&store).len()), (0, 200), "nothing is forgotten yet");
+    let done = store.tidy(1100).expect("tidied");
+    assert!(done.segments > 10 && done.carried == 5 && done.bytes > 20_000, "{done:?}");
+    assert_eq!(documents(&store), (101..200).collect::<Vec<_>>());
+    assert_eq!(read_all(&store), model);
+    let all = store.tidy(5000).expect("tidied");
+    assert!(all.segments > 10, "{all:?}");
+    assert_eq!(documents(&store), Vec::<u64>::new());
+    let after = (segments(&disk).len(), bytes(&disk));
+    assert!(after.0 * 10 < before.0 && after.1 * 5 < before.1, "{before:?} {after:?}");
+    for rows in [rows.snapshot(), MemoryRows::new()] {
+        let again = open(&disk.after_power_loss(1), &rows).expect("opens");
+        assert_eq!(read_all(&again), model);
+        assert_eq!(documents(&again), Vec::<u64>::new());
+        assert!(run(&again, 999, 9000));
+        assert_eq!(documents(&again), [999]);
+    }
+}
+
+/// One document that is kept long among many that are not: only what it needs
+/// stays, and a run that outlived many segments has its early rows with it.
+#[test]
+fn a_kept_document_keeps_what_it_needs_and_no_more() {
+    let (disk, rows) = (SimDisk::new(2), MemoryRows::new());
+    let store = open(&disk, &rows).expect("opens");
+    commit(&store, put("old|early", [9; 200]));
+    commit(&store, put("old|small", [8; 20]));
+    for number in 0..100 {
+        assert!(run(&store, number, 10));
+    }
+    let mut batch = put("old|late", [7; 20]);
+    batch.retire(Retire { prefixes: vec![b"old|".to_vec()], id: b"0".to_vec(), groups: vec![], keep_until_ms: 5000 });
+    commit(&store, batch);
+    for number in 100..200 {
+        assert!(run(&store, number, 10));
+    }
+    store.tidy(100).expect("tidied");
+    assert!(segments(&disk).len() < 6, "{:?}", segments(&disk));
+    let again = open(&disk, &MemoryRows::new()).expect("opens");
+    let document = again.find_document(b"0").expect("readable").expect("kept");
+    let found = again.document(&document).expect("readable");
+    let found: Vec<_> = found.iter().map(|(key, value)| (&key[..], value[0], value.len())).collect();
+    assert_eq!(found, [(&b"old|early"[..], 9, 200), (b"old|late", 7, 20), (b"old|small", 8, 20)]);
+}
+
+/// A script of runs and tidying, up to the planned fault.
+fn script(disk: &SimDisk, rows: &MemoryRows) -> (Option<Model>, BTreeSet<u64>, u64) {
+    let mut done = BTreeSet::new();
+    let Ok(store) = open(disk, rows) else { return (None, done, 0) };
+    let mut model = Model::new();
+    for number in 0..3u8 {
+        let (key, value) = (format!("living/{number}"), vec![number; 300]);
+        if store.commit(put(&key, &value)).wait().is_err() {
+            return (None, done, 0);
+        }
+        model.insert(key.into_bytes(), value);
+    }
+    let mut forgotten = 0;
+    for number in 0..40 {
+        if !run(&store, number, 100 + number) {
+            break;
+        }
+        done.insert(number);
+        if number % 13 == 12 {
+            forgotten = 100 + number - 4;
+            if store.tidy(forgotten).is_err() {
+                break;
+            }
+        }
+    }
+    (Some(model), done, forgotten)
+}
+
+/// What must be there after a fault: every living row, every acknowledged
+/// document that is not forgotten; a forgotten one may be there or not.
+fn check(disk: &SimDisk, rows: &MemoryRows, (model, done, forgotten): &(Option<Model>, BTreeSet<u64>, u64), at: &str) {
+    let store = open(disk, rows).unwrap_or_else(|error| panic!("{at}: {error}: {:?}", error.problem()));
+    let Some(model) = model else { return };
+    let mut living = read_all(&store);
+    living.retain(|key, _| !key.starts_with(b"run|"));
+    assert_eq!(&living, model, "{at}");
+    let found: BTreeSet<u64> = documents(&store).into_iter().collect();
+    let kept: BTreeSet<u64> = done.iter().copied().filter(|number| number + 100 > *forgotten).collect();
+    assert!(found.is_superset(&kept), "{at}: {kept:?} must be there, not only {found:?}");
+    store.tidy(*forgotten).unwrap_or_else(|error| panic!("{at}: {error:?}"));
+    assert_eq!(
+        read_all(&store).into_iter().filter(|(key, _)| !key.starts_with(b"run|")).collect::<Model>(),
+        *model,
+        "{at}"
+    );
+    assert!(run(&store, 999, u64::MAX), "{at}");
+    let found: BTreeSet<u64> = documents(&store).into_iter().collect();
+    assert!(found.contains(&999) && found.is_superset(&kept), "{at}");
+}
+
+#[test]
+fn power_loss_at_every_operation_of_tidying() {
+    let whole = SimDisk::new(5);
+    let (_, done, forgotten) = script(&whole, &MemoryRows::new());
+    assert_eq!((done.len(), forgotten), (40, 134));
+    for fault in [Fault::PowerLoss, Fault::Full] {
+        for operation in 0..whole.operations() {
+            let (disk, rows) = (SimDisk::new(5), MemoryRows::new());
+            disk.plan(operation, fault);
+            let outcome = script(&disk, &rows);
+            for seed in 0..4 {
+                let rows = if seed % 2 == 0 { rows.snapshot() } else { MemoryRows::new() };
+                let at = format!("{fault:?} at operation {operation}, seed {seed}");
+                check(&disk.after_power_loss(seed), &rows, &outcome, &at);
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_checkpoints_and_lists_are_noticed() {
+    let (disk, rows) = (SimDisk::new(6), MemoryRows::new());
+    let outcome = script(&disk, &rows);
+    let mut random = Seeded::new(1);
+    let names = disk.list().expect("names");
+    let checkpoints: Vec<String> = names.iter().filter(|name| name.ends_with(".ckp")).cloned().collect();
+    assert_eq!(checkpoints.len(), 2, "{names:?}");
+    for round in 0..200 {
+        let harmed = disk.after_power_loss(0);
+        let name = random.pick(&checkpoints).clone();
+        let at = random.below(harmed.contents(&name).expect("a file").len());
+        match round % 3 {
+            0 => harmed.damage(&name, |bytes| bytes.truncate(at)),
+            1 => harmed.remove(&name).expect("removed"),
+            _ => harmed.damage(&name, |bytes| bytes[at] ^= 1 << (at % 8)),
+        }
+        check(&harmed, &MemoryRows::new(), &outcome, &format!("round {round}, byte {at} of {name}"));
+    }
+    for name in &checkpoints {
+        disk.damage(name, |bytes| bytes[100] ^= 1);
+    }
+    let Err(OpenError::Damaged { why, .. }) = open(&disk, &MemoryRows::new()) else { panic!("both are damaged") };
+    assert!(why.contains("no sound checkpoint"), "{why}");
+    let list = disk.after_power_loss(0);
+    list.damage("unlinked.list", |bytes| bytes[20] ^= 1);
+    assert!(matches!(open(&list, &rows.snapshot()), Err(OpenError::Damaged { .. })));
+    list.remove("unlinked.list").expect("removed");
+    assert!(matches!(open(&list, &rows.snapshot()), Err(OpenError::Damaged { .. })));
+}
+
+#[test]
+fn a_checkpoint_brings_lost_rows_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || JournalStore::open(folder.path(), Options { stepped: false, ..options() }).expect("opens");
+    let store = open();
+    let model = living(&store);
+    store.checkpoint().expect("written");
+    let mut later = Batch::new();
+    later.put("later", "1");
+    commit(&store, later);
+    drop(store);
+    std::fs::remove_dir_all(folder.path().join("sled")).expect("removed");
+    let mut expected = model;
+    expected.insert(b"later".to_vec(), b"1".to_vec());
+    assert_eq!(read_all(&open()), expected);
+}
