@@ -1,4 +1,4 @@
-//! Removes a credential from what comes back, in every form that services echo.
+//! Removes secrets from what comes back, in every form that services echo.
 //!
 //! Looks for the secret itself, for its base64 at each of the three places it can
 //! have in a longer text (both alphabets), and for its hexadecimal digits; each
@@ -18,7 +18,7 @@ const REDACTED: &[u8] = b"[redacted]";
 /// Shorter secrets would be met by chance; the vault refuses them.
 const SECRET_BYTES_MIN: usize = 8;
 
-/// Finds one secret in all its forms.
+/// Finds secrets in all their forms.
 pub(crate) struct Scrubber {
     needles: Vec<Needle>,
 }
@@ -32,26 +32,22 @@ struct Needle {
 }
 
 impl Scrubber {
-    pub(crate) fn new(credential: &Credential) -> Self {
-        let mut forms: Vec<Vec<u8>> = Vec::new();
-        if let Some(secret) = credential.secret().filter(|secret| secret.len() >= SECRET_BYTES_MIN) {
-            if let Credential::Basic { user, password } = credential {
-                let pair = format!("{user}:{}", password.expose_secret());
-                forms.push(STANDARD_NO_PAD.encode(&pair).into_bytes());
-                forms.push(URL_SAFE_NO_PAD.encode(&pair).into_bytes());
-            }
-            forms.push(secret.as_bytes().to_vec());
-            for lead in 0..3 {
-                forms.push(inner_base64(&STANDARD_NO_PAD, secret, lead));
-                forms.push(inner_base64(&URL_SAFE_NO_PAD, secret, lead));
-            }
-            forms.push(hex::encode(secret).into_bytes());
-            forms.push(hex::encode_upper(secret).into_bytes());
+    /// For a credential, and for a secret that the host lends the call.
+    pub(crate) fn new(credential: &Credential, lent: Option<&str>) -> Self {
+        let long = |secret: &&str| secret.len() >= SECRET_BYTES_MIN;
+        let secrets: Vec<&str> = credential.secret().into_iter().chain(lent).filter(long).collect();
+        let mut forms: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| forms_of(secret)).collect();
+        if let Credential::Basic { user, password } = credential
+            && long(&password.expose_secret())
+        {
+            let pair = format!("{user}:{}", password.expose_secret());
+            forms.push(STANDARD_NO_PAD.encode(&pair).into_bytes());
+            forms.push(URL_SAFE_NO_PAD.encode(&pair).into_bytes());
         }
         forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         forms.dedup();
-        let plain = credential.secret().unwrap_or_default().as_bytes();
-        Self { needles: forms.iter().map(|form| Needle::new(form, form == plain)).collect() }
+        let is_plain = |form: &[u8]| secrets.iter().any(|secret| secret.as_bytes() == form);
+        Self { needles: forms.iter().map(|form| Needle::new(form, is_plain(form))).collect() }
     }
 
     /// The bytes without the secret; borrowed when it is not in them.
@@ -77,6 +73,18 @@ impl Scrubber {
     pub(crate) fn meets(&self, text: &str) -> bool {
         matches!(self.bytes(text.as_bytes()), Cow::Owned(_))
     }
+}
+
+/// One secret as it is, in base64 and in hexadecimal digits.
+fn forms_of(secret: &str) -> Vec<Vec<u8>> {
+    let mut forms = vec![secret.as_bytes().to_vec()];
+    for lead in 0..3 {
+        forms.push(inner_base64(&STANDARD_NO_PAD, secret, lead));
+        forms.push(inner_base64(&URL_SAFE_NO_PAD, secret, lead));
+    }
+    forms.push(hex::encode(secret).into_bytes());
+    forms.push(hex::encode_upper(secret).into_bytes());
+    forms
 }
 
 /// The digits of `secret`'s base64 that do not depend on what stands around it,

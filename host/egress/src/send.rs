@@ -227,13 +227,15 @@ impl<'a> Send<'a> {
         let mut url = permit.target().url().clone();
         let agent = concat!("sluicegate/", env!("CARGO_PKG_VERSION"));
         headers.entry(http::header::USER_AGENT).or_insert(http::HeaderValue::from_static(agent));
+        let mut body = self.body.clone();
         if permit.may_carry_credential() && !self.crossed {
+            body = self.session.fill(&body);
             placement::place(&self.session.spec.credential, &mut headers, &mut url).map_err(|reason| {
                 self.fail(hop, &reason);
                 SendError::Invalid(reason)
             })?;
         }
-        Ok(Outgoing { permit, owner: self.session.owner(), url, headers, body: self.body.clone() })
+        Ok(Outgoing { permit, owner: self.session.owner(), url, headers, body })
     }
 
     /// The transport's reason, without the secret.

@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+use memchr::memmem::Finder;
 use model::{AccessRecord, ConnectionId, Credential, Digest, Failure, Limits};
 use policy::Authority;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -40,6 +43,13 @@ pub struct Session {
     /// Looked up by the first request: most calls make none.
     gates: OnceLock<OwnGates>,
     scrubber: OnceLock<Scrubber>,
+    lent: Option<Lent>,
+}
+
+/// A secret that a connector may have written into a body, without seeing it.
+struct Lent {
+    reference: Finder<'static>,
+    secret: SecretString,
 }
 
 struct OwnGates {
@@ -52,7 +62,32 @@ pub(crate) type Slots = (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePerm
 
 impl Session {
     pub(crate) fn new(egress: Arc<Egress>, spec: SessionSpec) -> Self {
-        Self { egress, spec, ledger: Ledger::default(), gates: OnceLock::new(), scrubber: OnceLock::new() }
+        Self { egress, spec, ledger: Ledger::default(), gates: OnceLock::new(), scrubber: OnceLock::new(), lent: None }
+    }
+
+    /// Lends a secret: wherever `reference` is in the body of a request that may carry
+    /// the credential, the host writes the secret instead. What comes back is scrubbed
+    /// of it. Before the first request.
+    #[must_use]
+    pub fn lending(mut self, reference: &str, secret: SecretString) -> Self {
+        self.lent = Some(Lent { reference: Finder::new(reference).into_owned(), secret });
+        self
+    }
+
+    /// The body with the lent secret in the places of its reference.
+    pub(crate) fn fill(&self, body: &Bytes) -> Bytes {
+        let Some(Lent { reference, secret }) = &self.lent else { return body.clone() };
+        let (mut filled, mut at) = (Vec::new(), 0);
+        for start in reference.find_iter(body) {
+            filled.extend_from_slice(&body[at..start]);
+            filled.extend_from_slice(secret.expose_secret().as_bytes());
+            at = start + reference.needle().len();
+        }
+        if at == 0 {
+            return body.clone();
+        }
+        filled.extend_from_slice(&body[at..]);
+        filled.into()
     }
 
     /// Sends one request, follows its redirects, and gives the answer back without
@@ -98,7 +133,8 @@ impl Session {
     }
 
     pub(crate) fn scrubber(&self) -> &Scrubber {
-        self.scrubber.get_or_init(|| Scrubber::new(&self.spec.credential))
+        let lent = self.lent.as_ref().map(|lent| lent.secret.expose_secret());
+        self.scrubber.get_or_init(|| Scrubber::new(&self.spec.credential, lent))
     }
 
     pub(crate) fn owner(&self) -> Owner {

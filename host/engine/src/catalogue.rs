@@ -84,8 +84,16 @@ impl Installed {
         self.schemas(operation)?.given.get()
     }
 
+    /// The parts of an operation that a flow with it relies on.
+    pub(crate) fn parts(&self, operation: &OperationId) -> Vec<Part> {
+        let kind = self.manifest().trigger(operation).map(|trigger| trigger.kind);
+        let read = kind.is_none_or(model::TriggerKind::is_delivered).then(|| Part::Operation(operation.clone()));
+        let asked = kind.is_some_and(model::TriggerKind::is_polled).then(|| Part::Poll(operation.clone()));
+        read.into_iter().chain(asked).collect()
+    }
+
     fn schemas(&self, operation: &OperationId) -> Result<&Schemas, Failure> {
-        let unknown = || Failure::Unavailable { problem: unknown_operation(self.manifest(), Some(operation)) };
+        let unknown = || Failure::Unavailable { problem: unknown_operation(self.manifest(), operation.as_str()) };
         self.schemas.get(operation).ok_or_else(unknown)
     }
 }
@@ -108,7 +116,57 @@ struct Live {
     generation: u64,
 }
 
-type AuthorityKey = (Environment, Digest, Option<OperationId>, Option<ConnectionId>);
+type AuthorityKey = (Environment, Digest, Part, Option<ConnectionId>);
+
+/// The part of a connector that is called: what it may do differs between the parts of
+/// one operation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    /// An action, or a trigger that reads a delivery.
+    Operation(OperationId),
+    /// A trigger that is asked what happened.
+    Poll(OperationId),
+    /// A trigger that sets up or takes away its webhook.
+    Subscription(OperationId),
+    /// The test of a connection.
+    Check,
+    /// What forms ask.
+    Discovery,
+    /// Stored configuration of an operation that is carried over.
+    Migration(OperationId),
+}
+
+impl Part {
+    fn name(&self) -> &str {
+        match self {
+            Self::Operation(id) | Self::Poll(id) | Self::Subscription(id) | Self::Migration(id) => id.as_str(),
+            Self::Check => "check",
+            Self::Discovery => "discovery",
+        }
+    }
+
+    /// Who asks the policy; None: the connector does not have this part.
+    fn subject<'a>(&'a self, manifest: &'a Manifest) -> Option<Subject<'a>> {
+        match self {
+            Self::Operation(id) => {
+                manifest.action(id).map(Subject::Action).or_else(|| manifest.trigger(id).map(Subject::Trigger))
+            }
+            Self::Poll(id) => {
+                let trigger = manifest.trigger(id)?;
+                trigger.poll.as_ref().map(|poll| Subject::Poll(trigger, poll))
+            }
+            Self::Subscription(id) => {
+                let trigger = manifest.trigger(id)?;
+                trigger.subscription.as_ref().map(|subscription| Subject::Subscription(trigger, subscription))
+            }
+            Self::Check => manifest.connection.as_ref()?.check.as_ref().map(Subject::Check),
+            Self::Discovery => manifest.discovery.as_ref().map(Subject::Discovery),
+            Self::Migration(id) => {
+                manifest.migrations.iter().any(|migration| migration.operation == *id).then_some(Subject::Migration(id))
+            }
+        }
+    }
+}
 
 /// The live state. Locks are held for look-ups only.
 pub(crate) struct Catalogue {
@@ -208,22 +266,17 @@ impl Catalogue {
         connections
     }
 
-    /// What one operation may do over one connection. None as the operation: the
-    /// check of the connection.
+    /// What one part of a connector may do over one connection.
     pub(crate) fn authority(
         &self,
         environment: &Environment,
         installed: &Installed,
-        operation: Option<&OperationId>,
+        part: &Part,
         connection: Option<&LiveConnection>,
     ) -> Result<Authority, Failure> {
         let digest = installed.record.digest;
-        let key = (
-            environment.clone(),
-            digest,
-            operation.cloned(),
-            connection.map(|connection| connection.record.id.clone()),
-        );
+        let key =
+            (environment.clone(), digest, part.clone(), connection.map(|connection| connection.record.id.clone()));
         if let Some(authority) = self.read(|live| live.authorities.get(&key).cloned()) {
             return Ok(authority);
         }
@@ -232,8 +285,8 @@ impl Catalogue {
             let in_force = found.filter(|(record, _)| record.revoked.is_none());
             (live.generation, in_force.map(|(_, approval)| approval.clone()))
         });
-        let Some(subject) = subject(installed.manifest(), operation) else {
-            return Err(Failure::Unavailable { problem: unknown_operation(installed.manifest(), operation) });
+        let Some(subject) = part.subject(installed.manifest()) else {
+            return Err(Failure::Unavailable { problem: unknown_operation(installed.manifest(), part.name()) });
         };
         let authority = Authority::try_new(
             &self.ceiling,
@@ -257,15 +310,7 @@ impl Catalogue {
     }
 }
 
-pub(crate) fn subject<'a>(manifest: &'a Manifest, operation: Option<&OperationId>) -> Option<Subject<'a>> {
-    match operation {
-        None => manifest.connection.as_ref()?.check.as_ref().map(Subject::Check),
-        Some(id) => manifest.action(id).map(Subject::Action).or_else(|| manifest.trigger(id).map(Subject::Trigger)),
-    }
-}
-
-pub(crate) fn unknown_operation(manifest: &Manifest, operation: Option<&OperationId>) -> Problem {
-    let name = operation.map_or("check", OperationId::as_str);
+pub(crate) fn unknown_operation(manifest: &Manifest, name: &str) -> Problem {
     let problem =
         Problem::new("unknown-operation", format!("{} {} has no operation {name}", manifest.id, manifest.version));
     let known = manifest.actions.iter().map(|action| action.id.as_str());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{ConnectionId, Environment, OperationId, Problem, Target};
 use policy::Explanation;
 
-use crate::catalogue::{subject, unknown_operation};
+use crate::catalogue::unknown_operation;
 use crate::engine::Engine;
 use crate::error::EngineError;
 
@@ -37,21 +37,26 @@ impl Engine {
         let connection = question.connection.map(|id| self.live_connection(question.environment, id)).transpose()?;
         let target = Target::parse(question.method, question.url)
             .map_err(|error| EngineError::invalid(Problem::new("url", error.to_string())))?;
-        let check = || subject(manifest, None).filter(|_| question.operation.as_str() == "check");
-        let subject = subject(manifest, Some(question.operation))
-            .or_else(check)
-            .ok_or_else(|| EngineError::NotFound(unknown_operation(manifest, Some(question.operation))))?;
         let record = self.0.catalogue.approval(question.environment, &installed.record.digest);
         let approval = record.filter(|record| record.revoked.is_none()).map(|record| Arc::new(record.approval));
-        Ok(policy::explain(
-            &self.0.catalogue.ceiling,
-            approval.as_ref(),
-            &installed.record.digest,
-            question.environment,
-            manifest,
-            subject,
-            connection.as_ref().map(|connection| &connection.facts),
-            &target,
-        ))
+        let explain = |subject| {
+            policy::explain(
+                &self.0.catalogue.ceiling,
+                approval.as_ref(),
+                &installed.record.digest,
+                question.environment,
+                manifest,
+                subject,
+                connection.as_ref().map(|connection| &connection.facts),
+                &target,
+            )
+        };
+        // A trigger has parts, each with destinations of its own: the last one speaks
+        // for them all, unless another is allowed.
+        let parts = policy::subjects(manifest).into_iter();
+        let answers = parts.filter(|subject| subject.name() == question.operation.as_str()).map(explain);
+        let better = |best: Explanation, next: Explanation| if best.allowed { best } else { next };
+        let unknown = || EngineError::NotFound(unknown_operation(manifest, question.operation.as_str()));
+        answers.reduce(better).ok_or_else(unknown)
     }
 }

@@ -228,15 +228,12 @@ impl Engine {
                 continue;
             };
             let connection = uses.connection.as_ref().map(|id| self.live_connection(environment, id)).transpose()?;
-            let authority = self.0.catalogue.authority(
-                environment,
-                &installed,
-                Some(&uses.operation.operation),
-                connection.as_deref(),
-            );
-            if let Err(failure) = authority {
-                let place = uses.step.map_or_else(|| "trigger".to_owned(), |step| format!("steps.{step}"));
-                problems.push(failure.to_problem().field(place));
+            for part in installed.parts(&uses.operation.operation) {
+                let authority = self.0.catalogue.authority(environment, &installed, &part, connection.as_deref());
+                if let Err(failure) = authority {
+                    let place = uses.step.as_ref().map_or_else(|| "trigger".to_owned(), |step| format!("steps.{step}"));
+                    problems.push(failure.to_problem().field(place));
+                }
             }
             locked.insert(plugin.clone(), installed.record.digest);
         }

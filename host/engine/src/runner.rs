@@ -291,9 +291,16 @@ impl Engine {
                 let output = Arc::new(serde_json::from_str(&output).unwrap_or(Value::Null));
                 Event::CallSucceeded { step, iteration, output }
             }
-            Ok(Answer::Events(_) | Answer::Account(_)) => {
-                Event::CallSucceeded { step, iteration, output: Arc::default() }
-            }
+            Ok(
+                Answer::Events(_)
+                | Answer::Account(_)
+                | Answer::Page(_)
+                | Answer::Subscribed(_)
+                | Answer::Unsubscribed
+                | Answer::Choices(_)
+                | Answer::Fields(_)
+                | Answer::Config(_),
+            ) => Event::CallSucceeded { step, iteration, output: Arc::default() },
             Err(failure) => {
                 tracing::warn!(step = %call.step, attempt = call.attempt, problem = failure.to_problem().what, "call failed");
                 Event::CallFailed { step, iteration, failure, sent }
@@ -317,9 +324,16 @@ impl Engine {
                 return Ok(None);
             }
             Ok(Answer::Events(events)) => return self.put_events(run, batch, events, call).await.map(Some),
-            Ok(Answer::Output(_) | Answer::Account(_)) => {
-                Failure::Permanent { message: "the sandbox mixed up two calls".to_owned() }
-            }
+            Ok(
+                Answer::Output(_)
+                | Answer::Account(_)
+                | Answer::Page(_)
+                | Answer::Subscribed(_)
+                | Answer::Unsubscribed
+                | Answer::Choices(_)
+                | Answer::Fields(_)
+                | Answer::Config(_),
+            ) => Failure::Permanent { message: "the sandbox mixed up two calls".to_owned() },
             Err(failure) => failure,
         };
         run.put_line(&mut batch, now_ms, Vec::new(), Some(call))?;

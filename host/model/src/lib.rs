@@ -25,12 +25,13 @@ pub use failure::{Failure, FieldProblem, Remedy};
 pub use host::{Host, HostError, HostPattern};
 pub use limits::{Limits, LimitsPart};
 pub use manifest::{
-    Action, AuthScheme, BaseUrl, Check, ConnectionSpec, Deprecated, Effect, FileAccess, Idempotency, Manifest, Need,
-    Operation, Sample, ScopeAsked, ScopeTemplate, Support, Trigger, TriggerSample,
+    Action, AuthScheme, BaseUrl, Check, Choices, ConnectionSpec, CustomObject, Deprecated, Discovery, Effect,
+    FileAccess, Idempotency, KeyAsked, KeyName, Manifest, Migration, Need, Operation, Poll, RateHint, Sample,
+    ScopeAsked, ScopeTemplate, Subscription, Support, Trigger, TriggerKind, TriggerSample,
 };
 pub use name::{
-    ConnectionId, Environment, FlowId, FolderName, NameError, OperationId, OperationRef, PluginId, RunId, Scope,
-    StepId, Team, nearest,
+    ConnectionId, Environment, FieldId, FlowId, FolderName, NameError, OperationId, OperationRef, PluginId, RunId,
+    Scope, StepId, Team, nearest,
 };
 pub use path::{PathError, PathPattern, normalise};
 pub use problem::Problem;

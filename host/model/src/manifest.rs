@@ -10,7 +10,13 @@ use serde_json::Value;
 use crate::limits::LimitsPart;
 use crate::name::{OperationId, PluginId, Scope};
 use crate::reach::Reach;
-use crate::verification::Webhook;
+
+mod check;
+mod discovery;
+mod trigger;
+
+pub use discovery::{Choices, CustomObject, Discovery, Migration};
+pub use trigger::{Poll, Subscription, Trigger, TriggerKind, TriggerSample};
 
 /// What a connector declares about itself, as its `describe` prints it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +65,12 @@ pub struct Manifest {
     /// What starts flows.
     #[serde(default)]
     pub triggers: Vec<Trigger>,
+    /// What its forms can offer; none when `discovery` is not exported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
+    /// The stored configurations that it carries over from earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub migrations: Vec<Migration>,
     /// Ready-made choices of scopes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scope_templates: Vec<ScopeTemplate>,
@@ -102,6 +114,39 @@ pub struct ConnectionSpec {
     /// What `account.check` reaches; none when it is not exported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<Check>,
+    /// The keys that it computes with, which stay in the host; none: `crypto` is closed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyAsked>,
+}
+
+/// A secret that stays in the host and that a connector may compute with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyName {
+    /// The secret of the connection's credential: signs and verifies.
+    Credential,
+    /// What verifies the connection's webhooks: verifies and never signs.
+    WebhookSecret,
+}
+
+impl KeyName {
+    /// As documents write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Credential => "credential",
+            Self::WebhookSecret => "webhook-secret",
+        }
+    }
+}
+
+/// A key that a connector computes with, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyAsked {
+    /// Which.
+    pub name: KeyName,
+    /// Why, in plain words.
+    pub why: String,
 }
 
 /// A configurable place of a service.
@@ -244,6 +289,16 @@ pub struct ScopeAsked {
     pub why: String,
 }
 
+/// How often the remote service lets something be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateHint {
+    /// This many calls ...
+    pub calls: u32,
+    /// ... in this many seconds.
+    pub per_s: u32,
+}
+
 /// A ready-made choice of scopes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -288,6 +343,13 @@ pub struct Action {
     pub output: Value,
     /// An example, as `plugin test` runs it.
     pub sample: Sample,
+    /// How often the service lets it be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateHint>,
+    /// JSON Pointer (RFC 6901) to a field of the input: calls with the same value there
+    /// disturb each other, so that they are better made one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_key: Option<String>,
     /// Notice that it goes away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<Deprecated>,
@@ -301,44 +363,6 @@ pub struct Sample {
     pub input: Value,
     /// Fits the output schema.
     pub output: Value,
-}
-
-/// Something that starts a flow.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Trigger {
-    /// Its name, stable for ever.
-    pub id: OperationId,
-    /// What people click: `Issue changed`.
-    pub label: String,
-    /// When it fires, in a sentence or two.
-    pub help: String,
-    /// How the host verifies and names its deliveries.
-    pub webhook: Webhook,
-    /// JSON Schema of its configuration.
-    pub config: Value,
-    /// JSON Schema of its events.
-    pub event: Value,
-    /// An example.
-    pub sample: TriggerSample,
-    /// Notice that it goes away.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deprecated: Option<Deprecated>,
-}
-
-/// An example of a trigger.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TriggerSample {
-    /// Fits the configuration schema.
-    pub config: Value,
-    /// Header names in lower case.
-    #[serde(default)]
-    pub headers: std::collections::BTreeMap<String, String>,
-    /// What the remote sends; a JSON text stands for its own bytes.
-    pub body: Value,
-    /// The event it becomes; fits the event schema.
-    pub event: Value,
 }
 
 /// Either kind of operation.

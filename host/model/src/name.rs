@@ -115,6 +115,8 @@ names! {
     PluginId, "plugin id", |kind, text| check_name(kind, text, b"-");
     /// An action or a trigger of a connector: `post-message`.
     OperationId, "operation id", |kind, text| check_name(kind, text, b"-");
+    /// What a connector's forms can ask about: `channel`, `contact`.
+    FieldId, "field id", |kind, text| check_name(kind, text, b"-");
     /// A flow: `alert-on-bug`.
     FlowId, "flow id", |kind, text| check_name(kind, text, b"-");
     /// A step of a flow; also a name in expressions, hence `_` beside `-`.

@@ -1,7 +1,7 @@
 //! Who asks: the approval of a plugin, the facts of a connection, the operation.
 
-use model::{Action, Check, ConnectionId, Digest, Environment, FileAccess, Need, PluginId};
-use model::{Reach, Scope, ScopeAsked, Target, Team, Trigger};
+use model::{Action, Check, ConnectionId, Digest, Discovery, Environment, FileAccess, Need, OperationId, PluginId};
+use model::{Poll, Reach, Scope, ScopeAsked, Subscription, Target, Team, Trigger};
 use serde::{Deserialize, Serialize};
 
 use crate::grant::Grant;
@@ -44,7 +44,7 @@ pub struct ConnectionFacts {
     pub scopes: Vec<Scope>,
 }
 
-/// The operation that asks.
+/// The operation that asks, and for which part of its work.
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {
     /// An action of a flow's step.
@@ -53,46 +53,72 @@ pub enum Subject<'a> {
     Check(&'a Check),
     /// A trigger that maps a delivery; it sends nothing.
     Trigger(&'a Trigger),
+    /// A trigger that is asked for what happened.
+    Poll(&'a Trigger, &'a Poll),
+    /// A trigger that sets up, prolongs or takes away its webhook.
+    Subscription(&'a Trigger, &'a Subscription),
+    /// What a form asks while it is filled in.
+    Discovery(&'a Discovery),
+    /// Stored configuration that is carried over; it sends nothing.
+    Migration(&'a OperationId),
 }
 
 impl<'a> Subject<'a> {
-    /// Its name in grants: the operation's id, or `check`.
+    /// Its name in grants: the operation's id, `check` or `discovery`.
     pub fn name(&self) -> &'a str {
         match self {
             Self::Action(action) => action.id.as_str(),
             Self::Check(_) => "check",
-            Self::Trigger(trigger) => trigger.id.as_str(),
+            Self::Discovery(_) => "discovery",
+            Self::Trigger(trigger) | Self::Poll(trigger, _) | Self::Subscription(trigger, _) => trigger.id.as_str(),
+            Self::Migration(operation) => operation.as_str(),
         }
     }
 
-    pub(crate) fn reaches(&self) -> &'a [Reach] {
+    /// Where it says it sends requests.
+    pub fn reaches(&self) -> &'a [Reach] {
         match self {
             Self::Action(action) => &action.destinations,
             Self::Check(check) => &check.destinations,
-            Self::Trigger(_) => &[],
+            Self::Poll(_, poll) => &poll.destinations,
+            Self::Subscription(_, subscription) => &subscription.destinations,
+            Self::Discovery(discovery) => &discovery.destinations,
+            Self::Trigger(_) | Self::Migration(_) => &[],
         }
     }
 
-    pub(crate) fn scopes(&self) -> &'a [ScopeAsked] {
+    /// The scopes it needs.
+    pub fn scopes(&self) -> &'a [ScopeAsked] {
         match self {
             Self::Action(action) => &action.scopes,
             Self::Check(check) => &check.scopes,
-            Self::Trigger(_) => &[],
+            Self::Poll(_, poll) => &poll.scopes,
+            Self::Subscription(_, subscription) => &subscription.scopes,
+            Self::Discovery(discovery) => &discovery.scopes,
+            Self::Trigger(_) | Self::Migration(_) => &[],
         }
     }
 
-    pub(crate) fn files(&self) -> FileAccess {
+    /// What it does in granted folders.
+    pub fn files(&self) -> FileAccess {
         match self {
             Self::Action(action) => action.files,
-            Self::Check(_) | Self::Trigger(_) => FileAccess::None,
+            Self::Poll(_, poll) => poll.files,
+            Self::Check(_) | Self::Trigger(_) | Self::Subscription(..) | Self::Discovery(_) | Self::Migration(_) => {
+                FileAccess::None
+            }
         }
     }
 
-    pub(crate) fn need(&self) -> Need {
+    /// Whether it works with an account.
+    pub fn need(&self) -> Need {
         match self {
             Self::Action(action) => action.connection,
-            Self::Check(_) => Need::Required,
+            Self::Poll(_, poll) => poll.connection,
+            Self::Discovery(discovery) => discovery.connection,
+            Self::Check(_) | Self::Subscription(..) => Need::Required,
             Self::Trigger(_) => Need::Optional,
+            Self::Migration(_) => Need::None,
         }
     }
 }

@@ -5,7 +5,10 @@
 
 use std::fmt;
 
-use model::{Action, Check, Effect, FileAccess, Limits, Manifest, Reach, ScopeAsked, Trigger, Verification};
+use model::{
+    Action, Check, Discovery, Effect, FileAccess, KeyAsked, KeyName, Limits, Manifest, Poll, Reach, ScopeAsked,
+};
+use model::{Subscription, Trigger, Verification, Webhook};
 use serde::Serialize;
 
 /// One operation, or the connector as a whole, and all that it does outside.
@@ -32,7 +35,8 @@ pub fn capabilities(manifest: &Manifest) -> Vec<Capability> {
     let actions = manifest.actions.iter().map(of_action);
     let triggers = manifest.triggers.iter().map(of_trigger);
     let check = manifest.connection.iter().filter_map(|spec| spec.check.as_ref()).map(of_check);
-    actions.chain(triggers).chain(check).chain(of_whole(manifest)).collect()
+    let discovery = manifest.discovery.iter().map(of_discovery);
+    actions.chain(triggers).chain(check).chain(discovery).chain(of_whole(manifest)).collect()
 }
 
 fn of_action(action: &Action) -> Capability {
@@ -58,8 +62,23 @@ fn of_check(check: &Check) -> Capability {
     Capability { operation: "check".to_owned(), label: "Test a connection".to_owned(), does }
 }
 
+fn of_discovery(discovery: &Discovery) -> Capability {
+    let does = sends(&discovery.destinations).into_iter().chain(uses(&discovery.scopes)).collect();
+    Capability { operation: "discovery".to_owned(), label: "Offer choices in forms".to_owned(), does }
+}
+
 fn of_trigger(trigger: &Trigger) -> Capability {
-    let proof = match &trigger.webhook.verification {
+    let mut does: Vec<String> = trigger.webhook.iter().map(of_webhook).collect();
+    does.extend(trigger.poll.iter().flat_map(of_poll));
+    does.extend(trigger.subscription.iter().flat_map(of_subscription));
+    if trigger.poll.is_none() && trigger.subscription.is_none() {
+        does.push("sends nothing".to_owned());
+    }
+    Capability { operation: trigger.id.to_string(), label: trigger.label.clone(), does }
+}
+
+fn of_webhook(webhook: &Webhook) -> String {
+    let proof = match &webhook.verification {
         Verification::Github => "signed as GitHub signs".to_owned(),
         Verification::Slack => "signed as Slack signs".to_owned(),
         Verification::Stripe => "signed as Stripe signs".to_owned(),
@@ -67,8 +86,26 @@ fn of_trigger(trigger: &Trigger) -> Capability {
         Verification::Token { header } => format!("with a shared secret in {header}, unsigned"),
         Verification::Hmac { header, .. } => format!("signed in {header}"),
     };
-    let does = vec![format!("receives deliveries {proof}"), "sends nothing".to_owned()];
-    Capability { operation: trigger.id.to_string(), label: trigger.label.clone(), does }
+    format!("receives deliveries {proof}")
+}
+
+fn of_poll(poll: &Poll) -> Vec<String> {
+    let mut does = vec![format!("asks every {} s, unless a flow says otherwise", poll.every_s)];
+    if poll.files != FileAccess::None {
+        does.push("reads the folders that the grant opens".to_owned());
+    }
+    if !poll.destinations.is_empty() {
+        does.extend(sends(&poll.destinations).into_iter().map(|line| format!("when it asks, {line}")));
+    }
+    does.extend(uses(&poll.scopes));
+    does
+}
+
+fn of_subscription(subscription: &Subscription) -> Vec<String> {
+    let sends = sends(&subscription.destinations).into_iter();
+    let mut does: Vec<String> = sends.map(|line| format!("to set its webhook up, {line}")).collect();
+    does.extend(uses(&subscription.scopes));
+    does
 }
 
 fn of_whole(manifest: &Manifest) -> Option<Capability> {
@@ -77,8 +114,17 @@ fn of_whole(manifest: &Manifest) -> Option<Capability> {
         let given = limit(&usual, name)?;
         (asked > given).then(|| format!("asks for {name} = {asked}, {given} is usual"))
     });
-    let does: Vec<String> = more.collect();
+    let keys = manifest.connection.iter().flat_map(|connection| &connection.keys).map(of_key);
+    let does: Vec<String> = keys.chain(more).collect();
     (!does.is_empty()).then(|| Capability { operation: "*".to_owned(), label: manifest.label.clone(), does })
+}
+
+fn of_key(key: &KeyAsked) -> String {
+    let what = match key.name {
+        KeyName::Credential => "signs texts of its own with the credential, which stays in the host",
+        KeyName::WebhookSecret => "checks signatures with the webhook secret, which stays in the host",
+    };
+    format!("{what}: {}", key.why)
 }
 
 /// A limit by its name in documents.

@@ -31,15 +31,28 @@ pub fn uncovered(manifest: &Manifest, grant: &Grant) -> Vec<Problem> {
     problems
 }
 
-fn subjects(manifest: &Manifest) -> Vec<Subject<'_>> {
+/// Every subject of a connector, each operation's parts together.
+pub fn subjects(manifest: &Manifest) -> Vec<Subject<'_>> {
     let check = manifest.connection.iter().filter_map(|spec| spec.check.as_ref()).map(Subject::Check);
     let actions = manifest.actions.iter().map(Subject::Action);
-    actions.chain(manifest.triggers.iter().map(Subject::Trigger)).chain(check).collect()
+    let triggers = manifest.triggers.iter().flat_map(|trigger| {
+        let poll = trigger.poll.iter().map(move |poll| Subject::Poll(trigger, poll));
+        let subscription = trigger.subscription.iter().map(move |part| Subject::Subscription(trigger, part));
+        std::iter::once(Subject::Trigger(trigger)).chain(poll).chain(subscription)
+    });
+    actions.chain(triggers).chain(check).chain(manifest.discovery.iter().map(Subject::Discovery)).collect()
+}
+
+/// The names of subjects in their order, each once.
+fn names<'a>(subjects: &[Subject<'a>]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = subjects.iter().map(Subject::name).collect();
+    names.dedup();
+    names
 }
 
 /// What an administrator leaves out on purpose deserves one line, not many.
 fn of_left_out(subjects: &[Subject<'_>]) -> Option<Problem> {
-    let names: Vec<&str> = subjects.iter().map(Subject::name).collect();
+    let names = names(subjects);
     let tables: Vec<String> = names.iter().map(|name| format!("[operations.{}]", key(name))).collect();
     let what = format!("not named, so denied: {}", names.join(", "));
     let fix = format!("to allow them, add to the grant: {}", tables.join(" "));
@@ -108,7 +121,7 @@ fn is_below_some_base(reach: &Reach, rule: &GrantRule) -> bool {
 }
 
 fn unknown_operations(manifest: &Manifest, grant: &Grant) -> Vec<Problem> {
-    let known: Vec<&str> = subjects(manifest).iter().map(Subject::name).collect();
+    let known = names(&subjects(manifest));
     let named = grant.operations.keys().filter_map(|name| match name {
         OperationKey::Every => None,
         OperationKey::One(id) => Some(id.as_str()),

@@ -27,7 +27,7 @@ pub use approval::{Approval, ConnectionFacts, Subject};
 pub use authority::{Authority, check_connection};
 pub use capability::{Capability, capabilities};
 pub use ceiling::Ceiling;
-pub use coverage::{beyond, uncovered};
+pub use coverage::{beyond, subjects, uncovered};
 pub use date::{Date, DateError};
 pub use denial::Denial;
 pub use explain::{Explanation, Layer, Step, explain};

@@ -14,6 +14,7 @@ pub(crate) mod offers {
         imports: {
             "sluicegate:connector/fetch.send": async,
             "sluicegate:connector/files": async,
+            "sluicegate:connector/state": async,
         },
     });
 }
@@ -44,5 +45,41 @@ pub(crate) mod checks {
     });
 }
 
+pub(crate) mod polls {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "polls",
+        exports: { default: async },
+        with: { "sluicegate:connector/types": super::acts::sluicegate::connector::types },
+    });
+}
+
+pub(crate) mod subscribes {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "subscribes",
+        exports: { default: async },
+        with: { "sluicegate:connector/types": super::acts::sluicegate::connector::types },
+    });
+}
+
+pub(crate) mod discovers {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "discovers",
+        exports: { default: async },
+        with: { "sluicegate:connector/types": super::acts::sluicegate::connector::types },
+    });
+}
+
+pub(crate) mod migrates {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "migrates",
+        exports: { default: async },
+        with: { "sluicegate:connector/types": super::acts::sluicegate::connector::types },
+    });
+}
+
 pub(crate) use acts::sluicegate::connector::types as shared;
-pub(crate) use offers::sluicegate::connector::{context, fetch, files, log};
+pub(crate) use offers::sluicegate::connector::{context, crypto, fetch, files, log, state};

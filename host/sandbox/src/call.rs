@@ -1,9 +1,10 @@
 //! One call of a connector: what goes in, what comes back. Plain data.
 
 use egress::Session;
-use model::{AccessRecord, Failure, Limits, OperationId};
+use model::{AccessRecord, Failure, FieldId, Limits, OperationId};
 
 use crate::log::LogLine;
+use crate::services::Services;
 
 /// One call.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Call {
     pub limits: Limits,
     /// Its way out.
     pub session: Session,
+    /// What the host does for it beside.
+    pub services: Services,
 }
 
 /// What to do.
@@ -39,6 +42,92 @@ pub enum Work {
     },
     /// Test the connection and name its account.
     Check,
+    /// Ask a trigger what happened.
+    Poll {
+        /// The trigger.
+        trigger: OperationId,
+        /// JSON that its config schema accepts.
+        config: String,
+        /// From where to look.
+        from: Position,
+    },
+    /// Set up the webhook of a trigger.
+    Subscribe {
+        /// The trigger.
+        trigger: OperationId,
+        /// JSON that its config schema accepts.
+        config: String,
+        /// Where deliveries shall go.
+        callback: Callback,
+    },
+    /// Prolong or mend a webhook.
+    Renew {
+        /// The trigger.
+        trigger: OperationId,
+        /// JSON that its config schema accepts.
+        config: String,
+        /// Where deliveries shall go.
+        callback: Callback,
+        /// As the connector answered when it was set up.
+        handle: String,
+    },
+    /// Take a webhook away.
+    Unsubscribe {
+        /// The trigger.
+        trigger: OperationId,
+        /// JSON that its config schema accepts.
+        config: String,
+        /// As the connector answered when it was set up.
+        handle: String,
+    },
+    /// Values to choose from in a form.
+    Choices {
+        /// One that the manifest lists under discovery.
+        field: FieldId,
+        /// JSON: the fields that are filled in so far.
+        config: String,
+        /// What the person has typed.
+        query: String,
+        /// The `next` of the page before.
+        page: Option<String>,
+    },
+    /// Fields that the account has beyond the usual ones.
+    Fields {
+        /// One that the manifest lists under discovery.
+        object: FieldId,
+        /// JSON: the fields that are filled in so far.
+        config: String,
+    },
+    /// Carry stored configuration to this version.
+    Migrate {
+        /// The action or trigger.
+        operation: OperationId,
+        /// JSON that the earlier version took.
+        config: String,
+        /// Semantic version of the connector that it was written for.
+        from_version: String,
+    },
+}
+
+/// From where a poll looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// The first poll of a flow that wants what is yet to come.
+    Now,
+    /// The first poll of a flow that wants everything there is.
+    Beginning,
+    /// Where the page before ended: its cursor.
+    After(String),
+}
+
+/// Where deliveries shall go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callback {
+    /// The address of the flow's webhook.
+    pub url: String,
+    /// The reference under which the session lends the host-made secret
+    /// (`egress::Session::lending`); none: there is no secret.
+    pub secret: Option<String>,
 }
 
 /// A delivery that the host has verified and kept.
@@ -109,6 +198,71 @@ pub enum Answer {
     Events(Vec<Event>),
     /// Of a check: the account's name.
     Account(String),
+    /// Of a poll.
+    Page(Page),
+    /// Of a subscription made or renewed.
+    Subscribed(Subscribed),
+    /// Of a subscription taken away.
+    Unsubscribed,
+    /// Of a field.
+    Choices(ChoicePage),
+    /// Of an object: a JSON document, the schema of its own fields.
+    Fields(String),
+    /// Of a migration: a JSON document.
+    Config(String),
+}
+
+/// What a poll found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// At most 1,000.
+    pub items: Vec<Item>,
+    /// Where the next poll goes on; at most 128 KiB.
+    pub cursor: String,
+    /// Whether there is more already.
+    pub more: bool,
+}
+
+/// One thing that a poll found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// The same whenever it is found again; 1 to 512 bytes.
+    pub dedupe_key: String,
+    /// Its place among the others, by bytes; 1 to 512 bytes.
+    pub order_key: String,
+    /// A JSON document.
+    pub payload: String,
+}
+
+/// A webhook that the connector has set up at the remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscribed {
+    /// What finds it again; 1 to 4,096 bytes.
+    pub handle: String,
+    /// When the service ends it by itself, in milliseconds since 1970-01-01 UTC.
+    pub expires_ms: Option<u64>,
+}
+
+/// Values to choose from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ChoicePage {
+    /// At most 1,000.
+    pub choices: Vec<Choice>,
+    /// Asks for the page after this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A value to choose.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Choice {
+    /// What goes into the field.
+    pub value: String,
+    /// What people read: one line.
+    pub label: String,
+    /// What helps to tell it from others: one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 /// One thing that happened.

@@ -15,6 +15,7 @@ use crate::invoke::Returned;
 use crate::outcome::wall;
 use crate::plugin::{Loaded, Plugin};
 use crate::sandbox::{Inner, Sandbox};
+use crate::services::Services;
 use crate::state::State;
 
 /// A manifest. 1 MiB: a connector with 100 operations has 200 KiB.
@@ -60,7 +61,8 @@ impl Inner {
         let meter = self.meter(&LIMITS);
         let clock = self.options.clock_ms.clone();
         let context = CallContext::default();
-        let mut store = self.store(State::new(None, context, LIMITS, (began, deadline), meter.clone(), clock));
+        let mut store =
+            self.store(State::new(None, Services::default(), context, LIMITS, (began, deadline), meter.clone(), clock));
         let ended = self.run(deadline, meter, describe(plugin, &mut store)).await;
         let size = |text: String, limits: &Limits| {
             if text.len() as u64 <= limits.output_bytes {
@@ -70,7 +72,14 @@ impl Inner {
         };
         match ended.judge(store.data(), size)? {
             Answer::Output(text) => Ok(text),
-            Answer::Events(_) | Answer::Account(_) => unreachable!("the check above makes outputs alone"),
+            Answer::Events(_)
+            | Answer::Account(_)
+            | Answer::Page(_)
+            | Answer::Subscribed(_)
+            | Answer::Unsubscribed
+            | Answer::Choices(_)
+            | Answer::Fields(_)
+            | Answer::Config(_) => unreachable!("the check above makes outputs alone"),
         }
     }
 }
@@ -86,6 +95,18 @@ async fn describe(plugin: &Loaded, store: &mut wasmtime::Store<State>) -> Return
     }
     if let Some(checks) = &plugin.checks {
         checks.load(&mut *store, &instance)?;
+    }
+    if let Some(polls) = &plugin.polls {
+        polls.load(&mut *store, &instance)?;
+    }
+    if let Some(subscribes) = &plugin.subscribes {
+        subscribes.load(&mut *store, &instance)?;
+    }
+    if let Some(discovers) = &plugin.discovers {
+        discovers.load(&mut *store, &instance)?;
+    }
+    if let Some(migrates) = &plugin.migrates {
+        migrates.load(&mut *store, &instance)?;
     }
     let manifest = plugin.describes.load(&mut *store, &instance)?;
     let text = manifest.sluicegate_connector_manifest().call_describe(store).await?;
@@ -131,10 +152,20 @@ fn parse(text: &str) -> Result<Manifest, Vec<Problem>> {
 fn check(manifest: &Manifest, exports: Exports) -> Vec<Problem> {
     let mut problems = Vec::new();
     let checks = manifest.connection.as_ref().is_some_and(|connection| connection.check.is_some());
+    let triggers = &manifest.triggers;
     for (declared, exported, interface, place) in [
         (!manifest.actions.is_empty(), exports.actions, "actions", "actions"),
-        (!manifest.triggers.is_empty(), exports.webhooks, "webhooks", "triggers"),
+        (triggers.iter().any(|trigger| trigger.webhook.is_some()), exports.webhooks, "webhooks", "triggers"),
+        (triggers.iter().any(|trigger| trigger.poll.is_some()), exports.polling, "polling", "triggers with a poll"),
+        (
+            triggers.iter().any(|trigger| trigger.subscription.is_some()),
+            exports.subscriptions,
+            "subscriptions",
+            "triggers with a subscription",
+        ),
         (checks, exports.account, "account", "connection.check"),
+        (manifest.discovery.is_some(), exports.discovery, "discovery", "discovery"),
+        (!manifest.migrations.is_empty(), exports.migration, "migration", "migrations"),
     ] {
         problems.extend(disagreement(declared, exported, interface, place));
     }
@@ -144,7 +175,7 @@ fn check(manifest: &Manifest, exports: Exports) -> Vec<Problem> {
     for trigger in &manifest.triggers {
         check_operation(Operation::Trigger(trigger), &mut problems);
     }
-    check_names(manifest, &mut problems);
+    problems.extend(manifest.problems());
     problems
 }
 
@@ -189,27 +220,6 @@ fn fits(place: &str, schema_at: &str, schema: &Value, sample_at: &str, sample: &
                 .fix("correct the sample or the schema")
                 .field(format!("{place}.{sample_at}{}", problem.path.replace('/', ".")))
         })),
-    }
-}
-
-/// Operations of one connector share one space of names: grants name them alone.
-fn check_names(manifest: &Manifest, problems: &mut Vec<Problem>) {
-    let ids =
-        manifest.actions.iter().map(|action| &action.id).chain(manifest.triggers.iter().map(|trigger| &trigger.id));
-    let mut seen = std::collections::BTreeSet::new();
-    for id in ids {
-        if !seen.insert(id) {
-            problems.push(
-                Problem::new("manifest-duplicate", format!("two operations are named {id}"))
-                    .fix("give each operation a name of its own"),
-            );
-        }
-        if id.as_str() == "check" {
-            problems.push(
-                Problem::new("manifest-reserved", "no operation may be named check: grants mean the connection's test")
-                    .fix("give the operation another name"),
-            );
-        }
     }
 }
 

@@ -14,7 +14,7 @@ const VERSION: &str = "0.1.0";
 /// What every connector exports.
 pub(crate) const MANIFEST: &str = "sluicegate:connector/manifest@0.1.0";
 /// Interfaces of ours that a connector may import.
-const OFFERED: [&str; 5] = ["types", "fetch", "context", "log", "files"];
+const OFFERED: [&str; 7] = ["types", "fetch", "context", "log", "files", "state", "crypto"];
 /// Interfaces of WASI 0.2 that are linked.
 const OFFERED_WASI: [&str; 27] = [
     "cli/environment",
@@ -48,6 +48,7 @@ const OFFERED_WASI: [&str; 27] = [
 
 /// The capabilities that a component exports, beside its manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one interface, there or not")]
 pub struct Exports {
     /// It performs actions.
     pub actions: bool,
@@ -55,6 +56,14 @@ pub struct Exports {
     pub webhooks: bool,
     /// It tests connections and names their account.
     pub account: bool,
+    /// It can be asked what happened.
+    pub polling: bool,
+    /// It sets webhooks up at the remote.
+    pub subscriptions: bool,
+    /// It knows what forms can offer.
+    pub discovery: bool,
+    /// It carries stored configuration over.
+    pub migration: bool,
 }
 
 /// Looks at a component that has not been compiled.
@@ -84,6 +93,10 @@ pub(crate) fn classify<'a>(names: impl Iterator<Item = &'a str>) -> Result<Expor
             Some(("actions", VERSION)) => exports.actions = true,
             Some(("webhooks", VERSION)) => exports.webhooks = true,
             Some(("account", VERSION)) => exports.account = true,
+            Some(("polling", VERSION)) => exports.polling = true,
+            Some(("subscriptions", VERSION)) => exports.subscriptions = true,
+            Some(("discovery", VERSION)) => exports.discovery = true,
+            Some(("migration", VERSION)) => exports.migration = true,
             _ => return Err(LoadError::UnknownVersion { interface: name.to_owned() }),
         }
     }
@@ -156,7 +169,8 @@ mod tests {
         check("actions: true, webhooks: false, account: false", classify(all.into_iter()));
         for unknown in [
             "sluicegate:connector/manifest@0.2.0",
-            "sluicegate:connector/polling@0.1.0",
+            "sluicegate:connector/polling@0.2.0",
+            "sluicegate:connector/brooding@0.1.0",
             "sluicegate:connector/actions",
             "sluicegate:connector/actions@0.1.0-rc.1",
         ] {
@@ -172,7 +186,9 @@ mod tests {
             ("wasi:io/poll@0.3.0", false),
             ("wasi:http/outgoing-handler@0.2.0", false),
             ("wasi:nn/graph@0.2.0", false),
-            ("sluicegate:connector/state@0.1.0", false),
+            ("sluicegate:connector/state@0.1.0", true),
+            ("sluicegate:connector/crypto@0.1.0", true),
+            ("sluicegate:connector/sockets@0.1.0", false),
             ("sluicegate:connector/fetch@0.2.0", false),
             ("thing", false),
         ] {

@@ -13,11 +13,13 @@ use tokio::sync::SemaphorePermit;
 use tokio::task::unconstrained;
 use wasmtime::Store;
 
+use crate::ask;
 use crate::bindings::receives::exports::sluicegate::connector::webhooks;
 use crate::bindings::shared;
 use crate::call::{Answer, Call, Delivery, Report, Work};
 use crate::meter::Meter;
 use crate::outcome::{Ended, check_account, check_events, check_output, host_call_bytes, wall};
+use crate::pages::{check_choices, check_config, check_fields, check_page, check_subscription, check_unsubscribed};
 use crate::plugin::{Loaded, Plugin};
 use crate::sandbox::{Inner, Sandbox};
 use crate::state::State;
@@ -35,9 +37,10 @@ impl Sandbox {
         let Some(_room) = self.0.room(deadline).await else {
             return busy(&call, began);
         };
-        let Call { work, context, limits, session } = call;
+        let Call { work, context, limits, session, services } = call;
         let mut store = self.0.store(State::new(
             Some(session),
+            services,
             context,
             limits,
             (began, deadline),
@@ -103,6 +106,34 @@ impl Inner {
                 let future = check(plugin, store);
                 self.run(deadline, meter, future).await.judge(store.data(), check_account)
             }
+            Work::Poll { trigger, config, from } => {
+                let future = ask::poll(plugin, store, trigger.as_str(), &config, from);
+                self.run(deadline, meter, future).await.judge(store.data(), check_page)
+            }
+            Work::Subscribe { trigger, config, callback } => {
+                let future = ask::subscribe(plugin, store, trigger.as_str(), &config, callback);
+                self.run(deadline, meter, future).await.judge(store.data(), check_subscription)
+            }
+            Work::Renew { trigger, config, callback, handle } => {
+                let future = ask::renew(plugin, store, trigger.as_str(), &config, callback, &handle);
+                self.run(deadline, meter, future).await.judge(store.data(), check_subscription)
+            }
+            Work::Unsubscribe { trigger, config, handle } => {
+                let future = ask::unsubscribe(plugin, store, trigger.as_str(), &config, &handle);
+                self.run(deadline, meter, future).await.judge(store.data(), check_unsubscribed)
+            }
+            Work::Choices { field, config, query, page } => {
+                let future = ask::choices(plugin, store, field.as_str(), &config, &query, page.as_deref());
+                self.run(deadline, meter, future).await.judge(store.data(), check_choices)
+            }
+            Work::Fields { object, config } => {
+                let future = ask::fields(plugin, store, object.as_str(), &config);
+                self.run(deadline, meter, future).await.judge(store.data(), check_fields)
+            }
+            Work::Migrate { operation, config, from_version } => {
+                let future = ask::migrate(plugin, store, operation.as_str(), &config, &from_version);
+                self.run(deadline, meter, future).await.judge(store.data(), check_config)
+            }
         }
     }
 }
@@ -152,7 +183,7 @@ async fn check(plugin: &Loaded, store: &mut Store<State>) -> Returned<String> {
     account.sluicegate_connector_account().call_check(store).await
 }
 
-fn missing(interface: &str) -> wasmtime::Error {
+pub(crate) fn missing(interface: &str) -> wasmtime::Error {
     wasmtime::Error::msg(format!("the component does not export {interface}"))
 }
 

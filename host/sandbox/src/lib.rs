@@ -7,11 +7,13 @@
 //! only after its MAC was verified in the very buffer that is loaded; a guest's
 //! fault is a failure in a report, never a panic.
 
+mod ask;
 #[doc(hidden)]
 pub mod bench;
 mod bindings;
 mod cache;
 mod call;
+mod crypto;
 mod describe;
 mod engine;
 mod error;
@@ -27,14 +29,20 @@ mod log;
 mod meter;
 mod options;
 mod outcome;
+mod pages;
 mod plugin;
 mod sandbox;
+mod services;
 mod shown;
 mod state;
+mod state_calls;
 mod ticker;
 mod wasi;
 
-pub use call::{Answer, Call, CallContext, ContextConnection, Delivery, Event, Report, Work};
+pub use call::{
+    Answer, Call, CallContext, Callback, Choice, ChoicePage, ContextConnection, Delivery, Event, Item, Page, Position,
+    Report, Subscribed, Work,
+};
 pub use describe::DESCRIBE_MAX;
 pub use error::{LoadError, OpenError};
 pub use inspect::Exports;
@@ -42,3 +50,4 @@ pub use log::{LogLevel, LogLine};
 pub use options::{Compiler, Options};
 pub use plugin::Plugin;
 pub use sandbox::{Sandbox, precompile};
+pub use services::{Boxed, Expected, KeyRing, MacAlgorithm, Services, StateEntry, StateError, StateStore, Swap};

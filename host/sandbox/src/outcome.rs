@@ -160,15 +160,15 @@ pub(crate) fn check_account(label: String, _limits: &Limits) -> Result<Answer, F
     Err(invalid("", "an account's name: one line of at most 200 characters", &format!("\"{shown}\"")))
 }
 
-fn check_size(bytes: usize, limits: &Limits) -> Result<(), Failure> {
+pub(crate) fn check_size(bytes: usize, limits: &Limits) -> Result<(), Failure> {
     if bytes as u64 > limits.output_bytes { Err(exceeded("output_bytes", limits.output_bytes)) } else { Ok(()) }
 }
 
-fn check_json(path: &str, text: &str) -> Result<(), Failure> {
+pub(crate) fn check_json(path: &str, text: &str) -> Result<(), Failure> {
     json::check(text).map_err(|why| invalid(path, "a JSON document", &why))
 }
 
-fn invalid(path: &str, expected: &str, got: &str) -> Failure {
+pub(crate) fn invalid(path: &str, expected: &str, got: &str) -> Failure {
     let field = FieldProblem { path: path.to_owned(), expected: expected.to_owned(), got: got.to_owned() };
     Failure::InvalidOutput { fields: vec![field] }
 }

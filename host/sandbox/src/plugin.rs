@@ -8,7 +8,11 @@ use wasmtime::component::InstancePre;
 use crate::bindings::acts::ActsIndices;
 use crate::bindings::checks::ChecksIndices;
 use crate::bindings::describes::DescribesIndices;
+use crate::bindings::discovers::DiscoversIndices;
+use crate::bindings::migrates::MigratesIndices;
+use crate::bindings::polls::PollsIndices;
 use crate::bindings::receives::ReceivesIndices;
+use crate::bindings::subscribes::SubscribesIndices;
 use crate::error::LoadError;
 use crate::inspect::{Exports, MANIFEST};
 use crate::state::State;
@@ -25,6 +29,10 @@ pub(crate) struct Loaded {
     pub(crate) acts: Option<ActsIndices>,
     pub(crate) receives: Option<ReceivesIndices>,
     pub(crate) checks: Option<ChecksIndices>,
+    pub(crate) polls: Option<PollsIndices>,
+    pub(crate) subscribes: Option<SubscribesIndices>,
+    pub(crate) discovers: Option<DiscoversIndices>,
+    pub(crate) migrates: Option<MigratesIndices>,
 }
 
 impl Plugin {
@@ -49,12 +57,29 @@ impl Loaded {
     /// Finds the functions of each exported capability, once for all calls.
     pub(crate) fn try_new(digest: Digest, exports: Exports, pre: InstancePre<State>) -> Result<Self, LoadError> {
         let describes = DescribesIndices::new(&pre).map_err(wrong_shape(MANIFEST))?;
-        let acts = exports.actions.then(|| ActsIndices::new(&pre)).transpose().map_err(wrong_shape("actions"))?;
-        let receives =
-            exports.webhooks.then(|| ReceivesIndices::new(&pre)).transpose().map_err(wrong_shape("webhooks"))?;
-        let checks = exports.account.then(|| ChecksIndices::new(&pre)).transpose().map_err(wrong_shape("account"))?;
-        Ok(Self { digest, exports, pre, describes, acts, receives, checks })
+        Ok(Self {
+            acts: find(exports.actions, "actions", || ActsIndices::new(&pre))?,
+            receives: find(exports.webhooks, "webhooks", || ReceivesIndices::new(&pre))?,
+            checks: find(exports.account, "account", || ChecksIndices::new(&pre))?,
+            polls: find(exports.polling, "polling", || PollsIndices::new(&pre))?,
+            subscribes: find(exports.subscriptions, "subscriptions", || SubscribesIndices::new(&pre))?,
+            discovers: find(exports.discovery, "discovery", || DiscoversIndices::new(&pre))?,
+            migrates: find(exports.migration, "migration", || MigratesIndices::new(&pre))?,
+            digest,
+            exports,
+            describes,
+            pre,
+        })
     }
+}
+
+/// The functions of an interface that is exported.
+fn find<T>(
+    exported: bool,
+    interface: &str,
+    look: impl FnOnce() -> wasmtime::Result<T>,
+) -> Result<Option<T>, LoadError> {
+    exported.then(look).transpose().map_err(wrong_shape(interface))
 }
 
 pub(crate) fn wrong_shape(interface: &str) -> impl FnOnce(wasmtime::Error) -> LoadError + '_ {

@@ -9,9 +9,12 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::call::CallContext;
+use crate::crypto::CryptoUse;
 use crate::folders::Folders;
 use crate::limiter::Limiter;
 use crate::meter::Meter;
+use crate::services::Services;
+use crate::state_calls::StateUse;
 use crate::wasi::{self, SharedLog};
 
 /// Handles that a guest may hold: streams, pollables. 1,000: real guests hold a
@@ -31,9 +34,12 @@ pub(crate) struct State {
     pub(crate) log: SharedLog,
     pub(crate) folders: Folders,
     pub(crate) clock_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// A limit that a host function has refused to exceed, or a wait that it asked
-    /// for. Overrides what the guest claims.
+    /// A limit that a host function has refused to exceed, a key it has denied, or a
+    /// wait that it asked for. Overrides what the guest claims.
     pub(crate) refused: Option<Failure>,
+    pub(crate) services: Services,
+    pub(crate) state_use: StateUse,
+    pub(crate) crypto_use: CryptoUse,
     wasi: Option<Box<WasiCtx>>,
     table: ResourceTable,
 }
@@ -42,6 +48,7 @@ impl State {
     /// The state of a call that begins now.
     pub(crate) fn new(
         session: Option<Session>,
+        services: Services,
         context: CallContext,
         limits: Limits,
         (began, deadline): (Instant, Instant),
@@ -61,6 +68,9 @@ impl State {
             folders: Folders::default(),
             clock_ms,
             refused: None,
+            services,
+            state_use: StateUse::default(),
+            crypto_use: CryptoUse::default(),
             wasi: None,
             table,
         }

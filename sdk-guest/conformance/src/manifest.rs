@@ -1,6 +1,6 @@
 //! A manifest as the host reads it.
 
-use model::{Idempotency, Manifest, Need, Schema};
+use model::{Idempotency, Manifest, Schema};
 use serde_json::Value;
 
 /// Parses a manifest, and checks its schemas and samples.
@@ -30,9 +30,6 @@ pub fn manifest_problems(text: &str) -> Result<Manifest, Vec<String>> {
         let id = &action.id;
         fits(&mut problems, &format!("{id} input"), &action.input, &action.sample.input);
         fits(&mut problems, &format!("{id} output"), &action.output, &action.sample.output);
-        if action.connection != Need::None && manifest.connection.is_none() {
-            problems.push(format!("{id} works with an account, and the connector has none"));
-        }
         if matches!(&action.idempotency, Idempotency::Key { place } if place.is_empty()) {
             problems.push(format!("{id} does not say where its idempotency key goes"));
         }
@@ -42,6 +39,7 @@ pub fn manifest_problems(text: &str) -> Result<Manifest, Vec<String>> {
         fits(&mut problems, &format!("{id} config"), &trigger.config, &trigger.sample.config);
         fits(&mut problems, &format!("{id} event"), &trigger.event, &trigger.sample.event);
     }
+    problems.extend(manifest.problems().iter().map(ToString::to_string));
     if problems.is_empty() { Ok(manifest) } else { Err(problems) }
 }
 

@@ -9,7 +9,7 @@ use egress::{Egress, EgressOptions, SessionSpec};
 use model::{Credential, Digest, Limits, Manifest, OperationId};
 use policy::{Approval, Authority, Ceiling, Grant, Subject};
 use sandbox::bench::RawLoop;
-use sandbox::{Answer, Call, CallContext, Plugin, Sandbox, Work};
+use sandbox::{Answer, Call, CallContext, Plugin, Sandbox, Services, Work};
 use tokio::runtime::Runtime;
 
 use crate::report::{ROUNDS, Row, alternate, timed};
@@ -82,6 +82,7 @@ impl Calls {
                 context: context(),
                 limits,
                 session,
+                services: Services::default(),
             };
             let report = self.sandbox.call(&self.plugin, call).await;
             match report.outcome {

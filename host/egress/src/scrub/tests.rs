@@ -5,7 +5,7 @@ use super::*;
 const SECRET: &str = "s3cret/To+ken=\"x%y\\z";
 
 fn bearer(secret: &str) -> Scrubber {
-    Scrubber::new(&Credential::Bearer { token: secret.into() })
+    Scrubber::new(&Credential::Bearer { token: secret.into() }, None)
 }
 
 fn check(scrubber: &Scrubber, text: &str, wanted: &str) {
@@ -71,7 +71,7 @@ fn base64_is_found_at_every_place_in_a_longer_text() {
 
 #[test]
 fn the_whole_pair_of_basic_is_cut_out() {
-    let scrubber = Scrubber::new(&Credential::Basic { user: "user".into(), password: "long-enough".into() });
+    let scrubber = Scrubber::new(&Credential::Basic { user: "user".into(), password: "long-enough".into() }, None);
     check(&scrubber, "Basic dXNlcjpsb25nLWVub3VnaA==", "Basic [redacted]==");
     check(&scrubber, "user:long-enough", "user:[redacted]");
 }
@@ -84,7 +84,7 @@ fn what_only_resembles_it_stays() {
         check(&scrubber, text, text);
     }
     check(&bearer("1234567"), "1234567", "1234567");
-    check(&Scrubber::new(&Credential::None), "Bearer", "Bearer");
+    check(&Scrubber::new(&Credential::None, None), "Bearer", "Bearer");
 }
 
 #[test]
@@ -98,4 +98,11 @@ fn bytes_that_are_no_text_are_searched_too() {
 fn hits_side_by_side_are_cut_once_each() {
     check(&bearer("12345678"), "1234567812345678", "[redacted][redacted]");
     check(&bearer("abababab"), "ababababab", "[redacted]ab");
+}
+
+#[test]
+fn a_lent_secret_is_cut_out_beside_the_credential() {
+    let scrubber = Scrubber::new(&Credential::Bearer { token: "the-token".into() }, Some("lent-secret"));
+    check(&scrubber, "the-token and lent-secret", "[redacted] and [redacted]");
+    check(&Scrubber::new(&Credential::None, Some("short")), "short", "short");
 }

@@ -168,3 +168,20 @@ async fn echoes_are_cut_out_of_final_urls_and_records() {
     assert_eq!(session.records()[1].path, "/u/[redacted]");
     assert_eq!(session.scrub("token long enough~token"), "token [redacted]");
 }
+
+#[tokio::test]
+async fn a_lent_secret_is_written_for_the_own_service_alone() {
+    const REFERENCE: &str = "sluicegate-secret-0123456789abcdef";
+    let (world, own, other) = (World::new(), plain().await, plain().await);
+    let session = world
+        .session(&Given::ports(&[own.port(), other.port()]).bearer(SECRET))
+        .lending(REFERENCE, "made-by-the-host".into());
+    let body = "{\"secret\":\"sluicegate-secret-0123456789abcdef\",\"again\":\"sluicegate-secret-0123456789abcdef\"}";
+    session.send(post("{base-url}/hooks", body)).await.expect("answered");
+    session.send(post(other.url("/canary"), body)).await.expect("answered");
+    session.send(post("{base-url}/plain", "nothing to write")).await.expect("answered");
+    let bodies: Vec<String> = own.seen().iter().map(|seen| String::from_utf8_lossy(&seen.body).into_owned()).collect();
+    assert_eq!(bodies, [body.replace(REFERENCE, "made-by-the-host").as_str(), "nothing to write"]);
+    assert_eq!(other.seen()[0].body, body.as_bytes(), "elsewhere the reference is only a text");
+    assert_eq!(session.scrub("made-by-the-host"), "[redacted]");
+}

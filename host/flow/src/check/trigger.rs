@@ -64,11 +64,16 @@ fn connector(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Repo
     let asked = Asked { uses: &uses, need: Need::Required, scopes: &[] };
     let connection = accounts::connection(fields, &asked, operations, report);
     let config = config(fields, declared, report);
+    let Some(webhook) = declared.webhook.clone() else {
+        let what = format!("the trigger {uses} is polled, and flows take delivered ones alone");
+        report.add(uses_node, "trigger.uses", Problem::new("polled-trigger", what));
+        return Started { respond, event: Shape(declared.event.clone()), ..Started::unknown() };
+    };
     let trigger = connection.map(|connection| Trigger::Connector {
         uses,
         connection,
         config,
-        webhook: declared.webhook.clone(),
+        webhook,
         event: declared.event.clone(),
     });
     Started { trigger, respond, event: Shape(declared.event.clone()) }

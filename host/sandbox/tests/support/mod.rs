@@ -9,7 +9,7 @@ use std::sync::Arc;
 use egress::{Egress, EgressOptions, SessionSpec};
 use model::{Credential, Digest, Environment, Failure, Limits, Manifest};
 use policy::{Approval, Authority, Ceiling, Grant, Subject};
-use sandbox::{Answer, Call, CallContext, Delivery, Options, Plugin, Report, Sandbox, Work};
+use sandbox::{Answer, Call, CallContext, Delivery, Options, Plugin, Report, Sandbox, Services, Work};
 
 /// The misbehaving connector's component, built when it is older than its source.
 pub(crate) fn misfit() -> Vec<u8> {
@@ -133,7 +133,7 @@ impl World {
             }),
             ..CallContext::default()
         };
-        Call { work, context, limits, session: self.egress.session(spec) }
+        Call { work, context, limits, session: self.egress.session(spec), services: Services::default() }
     }
 
     /// Performs an operation of the misfit.

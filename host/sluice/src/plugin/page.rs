@@ -71,7 +71,7 @@ fn operations(manifest: &Manifest, paint: Paint) -> String {
     for trigger in &manifest.triggers {
         table.row([
             format!("  {}", trigger.id),
-            "trigger".to_owned(),
+            format!("trigger, {}", trigger.kind.as_str()),
             "once, by its key".to_owned(),
             trigger.help.clone(),
         ]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use egress::{Session, SessionSpec};
 use model::{Credential, Environment, Manifest, parse_base_url};
 use policy::{Approval, Authority, Ceiling, ConnectionFacts, Grant, Subject};
-use sandbox::{Answer, Call, CallContext, Delivery, Plugin, Report, Work};
+use sandbox::{Answer, Call, CallContext, Delivery, Plugin, Report, Services, Work};
 use tokio::sync::Barrier;
 use tokio::time::Instant;
 
@@ -191,7 +191,7 @@ impl<'s> Act<'s> {
         let spec = SessionSpec { digest: plugin.digest(), connection, authority, credential, limits, deadline };
         let session: Session = self.stage.egress.session(spec);
         let context = CallContext { attempt: self.attempt, environment: "test".to_owned(), ..CallContext::default() };
-        Ok(Call { work: self.work_of(manifest), context, limits, session })
+        Ok(Call { work: self.work_of(manifest), context, limits, session, services: Services::default() })
     }
 
     fn work_of(&self, manifest: &Manifest) -> Work {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use model::{FileAccess, FolderName};
 use policy::Subject;
@@ -19,8 +19,7 @@ pub(super) fn set_up(
     sample: &Sample,
     input: &Value,
 ) -> Result<Vec<(FolderName, PathBuf)>, Stop> {
-    let Subject::Action(action) = subject else { return Ok(Vec::new()) };
-    if action.files == FileAccess::None {
+    if subject.files() == FileAccess::None {
         return Ok(Vec::new());
     }
     let mut names = BTreeSet::new();
@@ -31,13 +30,14 @@ pub(super) fn set_up(
     for (_, folder) in &folders {
         fs::create_dir_all(folder).map_err(anyhow::Error::new)?;
     }
-    for (path, content) in &sample.files {
-        let path = root.join(path);
+    for (name, content) in &sample.files {
+        let path = root.join(name);
         fs::create_dir_all(path.parent().unwrap_or(root)).map_err(anyhow::Error::new)?;
         fs::write(&path, content).map_err(anyhow::Error::new)?;
-        // The format knows no times: every file is as old as time itself.
+        // A file is as old as time itself, unless the sample says otherwise.
+        let modified_ms = sample.modified_ms.get(name).copied().unwrap_or_default();
         let file = fs::File::options().write(true).open(&path).map_err(anyhow::Error::new)?;
-        file.set_modified(UNIX_EPOCH).map_err(anyhow::Error::new)?;
+        file.set_modified(UNIX_EPOCH + Duration::from_millis(modified_ms)).map_err(anyhow::Error::new)?;
     }
     Ok(folders)
 }

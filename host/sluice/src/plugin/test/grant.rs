@@ -25,7 +25,7 @@ pub(super) fn derive(
     grant.limits = manifest.limits;
     grant.scopes = scopes(subject);
     let places = places(sample, base_url);
-    let rules = reaches(subject).iter().flat_map(|reach| rules(reach, base_url, &places));
+    let rules = subject.reaches().iter().flat_map(|reach| rules(reach, base_url, &places));
     let destinations = rules.filter_map(|rule| rule.parse().ok()).collect();
     grant.operations = BTreeMap::from([(OperationKey::Every, GrantedOperation { destinations })]);
     grant.addresses = places.iter().filter_map(address).filter_map(|address| address.parse().ok()).collect();
@@ -34,22 +34,9 @@ pub(super) fn derive(
     Ok(grant)
 }
 
-fn reaches<'a>(subject: Subject<'a>) -> &'a [Reach] {
-    match subject {
-        Subject::Action(action) => &action.destinations,
-        Subject::Check(check) => &check.destinations,
-        Subject::Trigger(_) => &[],
-    }
-}
-
 /// The scopes that the operation needs: the sample's connection holds them too.
 pub(super) fn scopes(subject: Subject<'_>) -> Vec<Scope> {
-    let asked = match subject {
-        Subject::Action(action) => &action.scopes[..],
-        Subject::Check(check) => &check.scopes[..],
-        Subject::Trigger(_) => &[],
-    };
-    asked.iter().map(|scope| scope.name.clone()).collect()
+    subject.scopes().iter().map(|scope| scope.name.clone()).collect()
 }
 
 /// The places that the sample speaks of.
@@ -83,9 +70,9 @@ fn address(place: &Target) -> Option<String> {
 }
 
 fn open(path: &Path, subject: Subject<'_>) -> Result<FolderGrant, Stop> {
-    let access = match subject {
-        Subject::Action(action) if action.files == FileAccess::Write => FolderAccess::Write,
-        _ => FolderAccess::Read,
+    let access = match subject.files() {
+        FileAccess::Write => FolderAccess::Write,
+        FileAccess::Read | FileAccess::None => FolderAccess::Read,
     };
     let path = path.display().to_string().parse().map_err(anyhow::Error::new)?;
     Ok(FolderGrant { path, access })

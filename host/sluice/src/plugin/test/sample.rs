@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
-use model::{Manifest, OperationId, Problem};
+use model::{FieldId, Manifest, OperationId, Problem};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,6 +17,11 @@ pub(super) struct Sample {
     pub(super) trigger: Option<OperationId>,
     #[serde(default)]
     pub(super) check: bool,
+    pub(super) poll: Option<From>,
+    pub(super) subscription: Option<Step>,
+    pub(super) choices: Option<FieldId>,
+    pub(super) fields: Option<FieldId>,
+    pub(super) migrate: Option<OperationId>,
     pub(super) base_url: Option<String>,
     pub(super) input: Option<Value>,
     #[serde(default)]
@@ -25,6 +30,8 @@ pub(super) struct Sample {
     pub(super) files: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) files_after: BTreeMap<String, Option<String>>,
+    #[serde(default)]
+    pub(super) modified_ms: BTreeMap<String, u64>,
     pub(super) config: Option<Value>,
     #[serde(default)]
     pub(super) headers: BTreeMap<String, String>,
@@ -35,7 +42,45 @@ pub(super) struct Sample {
     pub(super) output: Option<Value>,
     pub(super) events: Option<Vec<Value>>,
     pub(super) account: Option<String>,
+    pub(super) items: Option<Vec<Value>>,
+    pub(super) cursor: Option<String>,
+    #[serde(default)]
+    pub(super) more: bool,
+    pub(super) callback_url: Option<String>,
+    pub(super) handle: Option<String>,
+    pub(super) subscribed: Option<Value>,
+    pub(super) page: Option<String>,
+    pub(super) offers: Option<Value>,
+    pub(super) schema: Option<Value>,
+    pub(super) from_version: Option<String>,
+    pub(super) migrated: Option<Value>,
     pub(super) error: Option<Value>,
+}
+
+/// From where a sample's poll looks.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum From {
+    Now,
+    Beginning,
+    After(String),
+}
+
+/// What a sample does with a webhook at the remote.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Step {
+    Subscribe,
+    Renew,
+    Unsubscribe,
+}
+
+impl Sample {
+    /// Whether it is of an action, which its file is named after.
+    fn is_of_action(&self) -> bool {
+        let other = [self.trigger.is_some(), self.check, self.choices.is_some(), self.fields.is_some()];
+        !other.contains(&true) && self.migrate.is_none()
+    }
 }
 
 /// A request that must come, and its answer.
@@ -112,8 +157,7 @@ fn read(path: &Path, manifest: &Manifest) -> Result<Case, Stop> {
             Problem::new("sample", error.to_string()).field(place).fix("see SAMPLES.md of the SDK for the format"),
         )
     })?;
-    let is_action = sample.trigger.is_none() && !sample.check;
-    if is_action && !manifest.actions.iter().any(|action| action.id.as_str() == operation) {
+    if sample.is_of_action() && !manifest.actions.iter().any(|action| action.id.as_str() == operation) {
         let problem = Problem::new("sample", format!("{} has no action {operation}", manifest.id));
         let near = model::nearest(&operation, manifest.actions.iter().map(|action| action.id.as_str()));
         let fix = near
@@ -123,7 +167,7 @@ fn read(path: &Path, manifest: &Manifest) -> Result<Case, Stop> {
     Ok(Case { name, operation, sample })
 }
 
-/// The samples in the manifest itself: each trigger's delivery becomes its event.
+/// The samples in the manifest itself: each delivery becomes its trigger's event.
 pub(super) fn of_manifest(manifest: &Manifest) -> Result<Vec<Case>, Stop> {
     let case = |trigger: &model::Trigger| {
         let sample = &trigger.sample;
@@ -133,7 +177,7 @@ pub(super) fn of_manifest(manifest: &Manifest) -> Result<Vec<Case>, Stop> {
         let sample = serde_json::from_value(document).map_err(anyhow::Error::new)?;
         Ok(Case { name: format!("{} (sample of the manifest)", trigger.id), operation: trigger.id.to_string(), sample })
     };
-    manifest.triggers.iter().map(case).collect()
+    manifest.triggers.iter().filter(|trigger| trigger.webhook.is_some()).map(case).collect()
 }
 
 /// A recorded body as bytes: JSON stands for its own text, a text for itself.
