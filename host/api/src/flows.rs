@@ -22,7 +22,7 @@ pub(crate) async fn check(
     Json(new): Json<NewFlow>,
 ) -> Result<Json<CheckedFlow>, ApiError> {
     let plan = engine.check_flow(&new.document, format(new.format), file(&new), &new.environment)?;
-    Ok(Json(checked(&plan)))
+    Ok(Json(checked(&engine, &plan)))
 }
 
 pub(crate) async fn apply(
@@ -34,8 +34,8 @@ pub(crate) async fn apply(
     Ok((StatusCode::CREATED, Json(view)))
 }
 
-pub(crate) async fn list(State(engine): State<Engine>) -> Json<FlowList> {
-    Json(FlowList { flows: engine.flows() })
+pub(crate) async fn list(State(engine): State<Engine>) -> Result<Json<FlowList>, ApiError> {
+    Ok(Json(FlowList { flows: engine.flows()? }))
 }
 
 pub(crate) async fn show(
@@ -67,12 +67,13 @@ fn file(new: &NewFlow) -> &str {
     new.file.as_deref().unwrap_or("flow")
 }
 
-fn checked(plan: &Plan) -> CheckedFlow {
+fn checked(engine: &Engine, plan: &Plan) -> CheckedFlow {
     CheckedFlow {
         id: plan.id().to_string(),
         name: plan.name().to_owned(),
         steps: plan.steps().len(),
         operations: plan.operations().iter().map(|uses| uses.operation.to_string()).collect(),
         connections: plan.connections().into_iter().cloned().collect(),
+        next: engine.next_times(plan),
     }
 }

@@ -3,6 +3,7 @@
 //! Requests are strict: an unknown field is refused. Both sides of the Unix socket
 //! use these types, so that the command line cannot drift from the API.
 
+use engine::Occasion;
 use model::{ConnectionId, Environment, OperationId, PluginId, Problem, RunId, Scope, Team};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -248,6 +249,9 @@ pub struct CheckedFlow {
     pub operations: Vec<String>,
     /// The connections that it uses.
     pub connections: Vec<ConnectionId>,
+    /// When it would start next, for flows with a schedule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<Occasion>,
 }
 
 /// Starts a flow by hand.

@@ -20,6 +20,7 @@ use crate::error::EngineError;
 use crate::flows::Published;
 use crate::records::{DeliveryRecord, Origin, RunRecord, RunStatus, SEEN, SeenRecord};
 use crate::run::{RawDelivery, Run};
+use crate::triggers::hook;
 use crate::verify::{Incoming, Refusal, delivery_key, verify};
 
 /// What became of a delivery.
@@ -61,6 +62,29 @@ struct Admitted {
     event: Option<Arc<Value>>,
 }
 
+/// What names an event among those of its flow.
+pub(crate) struct Seen<'a> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) flow: &'a FlowId,
+    pub(crate) key: &'a str,
+}
+
+impl<'a> Seen<'a> {
+    fn of(record: &'a RunRecord, key: &'a str) -> Self {
+        Self { environment: &record.environment, flow: &record.flow, key }
+    }
+
+    fn hash(&self) -> [u8; 16] {
+        let mut half = [0; 16];
+        half.copy_from_slice(&Sha256::digest(self.key)[..16]);
+        half
+    }
+
+    fn parts<'p>(&'p self, bucket: &'p [u8; 8], hash: &'p [u8; 16]) -> [&'p [u8]; 4] {
+        [bucket, self.environment.as_str().as_bytes(), self.flow.as_str().as_bytes(), hash]
+    }
+}
+
 /// A delivery that is repeated within 3 days finds its run; remotes give up
 /// redelivering sooner (GitHub and Stripe: 3 days).
 const SEEN_WINDOW_MS: u64 = 3 * 24 * 3_600_000;
@@ -99,11 +123,18 @@ impl Engine {
     ) -> Result<RunId, EngineError> {
         self.check_open()?;
         let published = self.published(environment, flow)?;
-        if !matches!(published.plan().trigger(), Trigger::Manual { .. }) {
-            return Err(EngineError::Refused(
-                Problem::new("not-manual", format!("flow {flow} is started by deliveries, not by hand"))
-                    .fix(format!("send a delivery to /hooks/{environment}/{flow}, or replay one of its runs")),
-            ));
+        let instead = match published.plan().trigger() {
+            Trigger::Manual { .. } => None,
+            Trigger::Connector { .. } | Trigger::Webhook { .. } => {
+                Some(("deliveries", format!("send a delivery to {}, or replay one of its runs", hook(&published))))
+            }
+            Trigger::Schedule(_) => {
+                Some(("its schedule", "wait for its next time, or replay one of its runs".to_owned()))
+            }
+        };
+        if let Some((what, fix)) = instead {
+            let problem = Problem::new("not-manual", format!("flow {flow} is started by {what}, not by hand"));
+            return Err(EngineError::Refused(problem.fix(fix)));
         }
         check_event(&published, &input)?;
         let origin = Origin::Manual { by: by.to_owned() };
@@ -133,10 +164,11 @@ impl Engine {
             Trigger::Connector { webhook, connection, .. } | Trigger::Webhook { webhook, connection, .. } => {
                 (webhook, connection)
             }
-            Trigger::Manual { .. } => {
-                return Err(EngineError::Refused(Problem::new(
+            // To a sender there is no such flow: what others there are is not its business.
+            Trigger::Schedule(_) | Trigger::Manual { .. } => {
+                return Err(EngineError::NotFound(Problem::new(
                     "not-a-webhook",
-                    "this flow is started by hand, not by deliveries",
+                    "this flow is not started by deliveries",
                 )));
             }
         };
@@ -146,7 +178,7 @@ impl Engine {
             .map_err(|refusal| forged(&refusal))?;
         let event = match published.plan().trigger() {
             Trigger::Webhook { .. } => Some(parse_event(published, incoming)?),
-            Trigger::Connector { .. } | Trigger::Manual { .. } => None,
+            Trigger::Connector { .. } | Trigger::Schedule(_) | Trigger::Manual { .. } => None,
         };
         let key = key_of(webhook, incoming, event.as_ref());
         let origin = Origin::Webhook { delivery_key: key.clone(), index: 0 };
@@ -169,7 +201,7 @@ impl Engine {
             });
         }
         let mut batch = Batch::new();
-        self.put_seen(&run, &key, &mut batch)?;
+        self.put_seen(&Seen::of(&run.record, &key), run.id(), &mut batch)?;
         run.put_accepted(&mut batch)?;
         if let Some(event) = event {
             self.put_started(&mut run, &mut batch, event)?;
@@ -196,7 +228,7 @@ impl Engine {
         let Admitted { mut run, key, event } = admitted;
         let id = run.id().clone();
         let mut batch = Batch::new();
-        self.put_seen(&run, &key, &mut batch)?;
+        self.put_seen(&Seen::of(&run.record, &key), run.id(), &mut batch)?;
         run.put_accepted(&mut batch)?;
         let begun = match event {
             None => None,
@@ -228,19 +260,33 @@ impl Engine {
         found.map(|seen| Accepted::Duplicate { run: seen.run }).ok_or_else(|| error.into())
     }
 
-    /// Names the delivery, in the time's bucket; its neighbours count too.
-    fn put_seen(&self, run: &Run, key: &str, batch: &mut Batch) -> Result<(), EngineError> {
-        let hash = Sha256::digest(key);
-        let bucket = self.now_ms() / SEEN_WINDOW_MS;
-        let record = &run.record;
-        let (environment, flow) = (record.environment.as_str().as_bytes(), record.flow.as_str().as_bytes());
-        let now = bucket.to_be_bytes();
-        // The bucket after this one counts for a clock that was set back.
-        for bucket in [bucket.saturating_sub(1), bucket, bucket + 1] {
-            SEEN.expect_absent(batch, &[&bucket.to_be_bytes(), environment, flow, &hash[..16]]);
+    /// Names the event, in the time's bucket; its neighbours count too.
+    pub(crate) fn put_seen(&self, seen: &Seen<'_>, run: &RunId, batch: &mut Batch) -> Result<(), EngineError> {
+        let hash = seen.hash();
+        let [earlier, now, later] = self.buckets();
+        for bucket in [earlier, now, later] {
+            SEEN.expect_absent(batch, &seen.parts(&bucket, &hash));
         }
-        SEEN.put(batch, &[&now, environment, flow, &hash[..16]], &SeenRecord { run: run.id().clone() })?;
+        SEEN.put(batch, &seen.parts(&now, &hash), &SeenRecord { run: run.clone() })?;
         Ok(())
+    }
+
+    /// Whether an event of this name was taken within the window.
+    pub(crate) fn was_seen(&self, seen: &Seen<'_>) -> Result<bool, EngineError> {
+        let hash = seen.hash();
+        for bucket in self.buckets() {
+            if self.0.store.get(&SEEN.key(&seen.parts(&bucket, &hash)))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The time's bucket between its neighbours. The one after it counts for a clock
+    /// that was set back.
+    fn buckets(&self) -> [[u8; 8]; 3] {
+        let bucket = self.now_ms() / SEEN_WINDOW_MS;
+        [bucket.saturating_sub(1), bucket, bucket + 1].map(u64::to_be_bytes)
     }
 
     /// Forgets deliveries that are too old to be repeated, bucket by bucket.

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use vault::{Secrets, Vault};
 
+use crate::alarms::Alarms;
 use crate::catalogue::{Catalogue, Installed};
 use crate::clock::Clock;
 use crate::connections;
@@ -71,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) catalogue: Catalogue,
     pub(crate) flows: Flows,
     pub(crate) queue: Queue,
+    pub(crate) alarms: Alarms,
     pub(crate) workers: Arc<Semaphore>,
     pub(crate) options: Options,
     /// What works in the background until it drains.
@@ -101,6 +103,7 @@ impl Engine {
         let engine = Self(Arc::new(Inner {
             catalogue: Catalogue::new(parts.ceiling),
             flows: Flows::default(),
+            alarms: Alarms::default(),
             queue: Queue::new(parts.clock.clone(), parts.options.queue_max),
             workers: Arc::new(Semaphore::new(parts.options.workers)),
             folder: parts.folder,
@@ -127,6 +130,7 @@ impl Engine {
         let open = self.recover()?;
         let mut background = self.0.background.lock().unwrap_or_else(PoisonError::into_inner);
         background.spawn(self.clone().dispatch());
+        background.spawn(self.clone().keep_time());
         background.spawn(self.clone().tidy());
         Ok(open)
     }

@@ -14,6 +14,7 @@ use crate::catalogue::Known;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::records::{FLOWS, FlowRecord, VERSIONS, VersionRecord};
+use crate::triggers::TriggerView;
 
 /// A flow version, ready to run.
 pub(crate) struct Published {
@@ -26,7 +27,7 @@ pub(crate) struct Published {
 impl Published {
     pub(crate) fn new(environment: Environment, record: VersionRecord) -> Result<Self, EngineError> {
         let document = match record.plan.trigger() {
-            flow::Trigger::Connector { .. } => None,
+            flow::Trigger::Connector { .. } | flow::Trigger::Schedule(_) => None,
             flow::Trigger::Webhook { event, .. } => event.as_ref(),
             flow::Trigger::Manual { input } => input.as_ref(),
         };
@@ -91,9 +92,8 @@ pub struct FlowView {
     pub applied_by: String,
     /// The connectors it runs on, by digest.
     pub locked: BTreeMap<PluginId, Digest>,
-    /// The path that deliveries are sent to, for webhook triggers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hook: Option<String>,
+    /// What starts it, and how that goes.
+    pub trigger: TriggerView,
     /// The document.
     pub document: String,
 }
@@ -135,7 +135,7 @@ impl Engine {
             && current.record.document == document
             && current.record.locked == locked
         {
-            return Ok(view(current));
+            return self.view(current);
         }
         let version = current.map_or(1, |current| current.record.version + 1);
         let plan = plan.lock(locked.clone());
@@ -152,15 +152,20 @@ impl Engine {
         let (in_environment, id) = (environment.as_str().as_bytes(), flow.id.as_str().as_bytes());
         VERSIONS.put(&mut batch, &[in_environment, id, &version.to_be_bytes()], &record)?;
         FLOWS.put(&mut batch, &[in_environment, id], &flow)?;
+        self.put_schedule(&mut batch, environment, &record.plan)?;
         self.0.store.commit(batch).await?;
         let published = Arc::new(Published::new(environment.clone(), record)?);
         self.0.flows.put(published.clone());
-        Ok(view(&published))
+        self.arm(&published);
+        self.view(&published)
     }
 
     /// Every published flow.
-    pub fn flows(&self) -> Vec<FlowView> {
-        self.0.flows.all().iter().map(|published| view(published)).collect()
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn flows(&self) -> Result<Vec<FlowView>, EngineError> {
+        self.0.flows.all().iter().map(|published| self.view(published)).collect()
     }
 
     /// The published version of a flow.
@@ -168,7 +173,7 @@ impl Engine {
     /// # Errors
     /// When there is none.
     pub fn flow(&self, environment: &Environment, id: &FlowId) -> Result<FlowView, EngineError> {
-        self.published(environment, id).map(|published| view(&published))
+        self.view(&*self.published(environment, id)?)
     }
 
     pub(crate) fn published(&self, environment: &Environment, id: &FlowId) -> Result<Arc<Published>, EngineError> {
@@ -258,24 +263,20 @@ impl Engine {
 /// Rows read at once at start.
 pub(crate) const PAGE: usize = 500;
 
-fn view(published: &Published) -> FlowView {
-    let (record, plan) = (&published.record, published.plan());
-    let hook = match plan.trigger() {
-        flow::Trigger::Connector { .. } | flow::Trigger::Webhook { .. } => {
-            Some(format!("/hooks/{}/{}", published.environment, plan.id()))
-        }
-        flow::Trigger::Manual { .. } => None,
-    };
-    FlowView {
-        id: plan.id().clone(),
-        name: plan.name().to_owned(),
-        purpose: plan.purpose().map(str::to_owned),
-        environment: published.environment.clone(),
-        version: record.version,
-        applied_at_ms: record.applied_at_ms,
-        applied_by: record.applied_by.clone(),
-        locked: record.locked.clone(),
-        hook,
-        document: record.document.clone(),
+impl Engine {
+    fn view(&self, published: &Published) -> Result<FlowView, EngineError> {
+        let (record, plan) = (&published.record, published.plan());
+        Ok(FlowView {
+            id: plan.id().clone(),
+            name: plan.name().to_owned(),
+            purpose: plan.purpose().map(str::to_owned),
+            environment: published.environment.clone(),
+            version: record.version,
+            applied_at_ms: record.applied_at_ms,
+            applied_by: record.applied_by.clone(),
+            locked: record.locked.clone(),
+            trigger: self.trigger_view(published)?,
+            document: record.document.clone(),
+        })
     }
 }

@@ -7,12 +7,14 @@
 //! not be repeated never is; a plugin runs only by digest under a grant in force.
 
 mod accept;
+mod alarms;
 mod call;
 mod catalogue;
 mod clock;
 mod connections;
 mod connectors;
 mod depth;
+mod due;
 mod engine;
 mod error;
 mod explain;
@@ -24,6 +26,8 @@ mod redact;
 mod run;
 mod runner;
 mod runs;
+mod schedules;
+mod triggers;
 mod verify;
 
 pub use accept::{Accepted, RunResult};
@@ -41,4 +45,6 @@ pub use records::{
     ApprovalRecord, CallRecord, ConnectionRecord, DeadLetter, Origin, PluginRecord, Revoked, RunRecord, RunStatus,
 };
 pub use runs::{ReplayVersion, RunView};
+pub use schedules::{Note, Occasion, ScheduleView};
+pub use triggers::TriggerView;
 pub use verify::{Incoming, Refusal, verify};

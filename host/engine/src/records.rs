@@ -13,6 +13,8 @@ use sandbox::LogLine;
 use serde::{Deserialize, Serialize};
 use store::Table;
 
+use crate::schedules::Note;
+
 /// An installed plugin. Key: digest.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PluginRecord {
@@ -157,6 +159,11 @@ pub enum Origin {
         #[serde(default)]
         index: u32,
     },
+    /// The flow's schedule.
+    Schedule {
+        /// The time that was meant.
+        nominal_ms: u64,
+    },
     /// A person.
     Manual {
         /// Who.
@@ -298,6 +305,32 @@ pub(crate) struct SeenRecord {
     pub run: RunId,
 }
 
+/// How far a schedule is. Key: environment, flow.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ScheduleRecord {
+    /// The schedule that this is about; another one begins anew.
+    pub(crate) schedule: flow::Schedule,
+    /// Since when it holds; intervals count from here.
+    pub(crate) since_ms: u64,
+    /// Times up to here are dealt with.
+    pub(crate) last_ms: u64,
+    /// The last time that started the flow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fired_ms: Option<u64>,
+    /// The run it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) run: Option<RunId>,
+    /// Times passed over since then.
+    #[serde(default)]
+    pub(crate) passed: u64,
+    /// Times passed over in all.
+    #[serde(default)]
+    pub(crate) missed: u64,
+    /// What was noticed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<Note>,
+}
+
 pub(crate) const PLUGINS: Table<PluginRecord> = Table::new("plugin");
 pub(crate) const APPROVALS: Table<ApprovalRecord> = Table::new("approval");
 pub(crate) const CONNECTIONS: Table<ConnectionRecord> = Table::new("connection");
@@ -308,6 +341,7 @@ pub(crate) const OPEN: Table<OpenRecord> = Table::new("open");
 pub(crate) const DELIVERIES: Table<DeliveryRecord> = Table::new("delivery");
 pub(crate) const LINES: Table<Line> = Table::new("line");
 pub(crate) const DEAD: Table<DeadLetter> = Table::new("dead");
+pub(crate) const SCHEDULES: Table<ScheduleRecord> = Table::new("schedule");
 pub(crate) const SEEN: Table<SeenRecord> = Table::new("seen");
 /// Raw bytes, not JSON: the delivery's body. Key: run.
 pub(crate) const BODIES: Table<()> = Table::new("body");

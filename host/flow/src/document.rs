@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde_json::Value;
 
 use crate::plan::OnError;
+use crate::schedule::Missed;
 
 /// A flow that needs more is several flows.
 pub const STEPS_MAX: usize = 200;
@@ -64,6 +65,7 @@ struct Document {
 enum Trigger {
     Connector(ConnectorTrigger),
     Webhook(WebhookTrigger),
+    Schedule(ScheduleTrigger),
     Manual(ManualTrigger),
 }
 
@@ -95,6 +97,51 @@ struct WebhookTrigger {
     event: Option<Value>,
     /// Answer deliveries with the flow's output.
     respond: Option<Respond>,
+}
+
+/// Started by the host, at times of its own.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct ScheduleTrigger {
+    schedule: ScheduleKind,
+}
+
+/// When: exactly one of `cron` and `every`.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+enum ScheduleKind {
+    Cron(CronSchedule),
+    Every(EverySchedule),
+}
+
+/// Times of the calendar.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct CronSchedule {
+    /// Minute, hour, day of the month, month, weekday: `0 9 * * mon-fri`. A local
+    /// time that does not exist fires at the end of the gap; one that exists twice
+    /// fires the first time. With `*` as the hour, the hours that pass count.
+    cron: String,
+    /// The IANA time zone in which the hours are meant; `UTC` when absent.
+    zone: Option<String>,
+    /// What becomes of times at which no host was there; `once` when absent.
+    missed: Option<Missed>,
+}
+
+/// A steady interval, counted from when the flow was published.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct EverySchedule {
+    /// From `1s` to `366d`.
+    every: Duration,
+    /// The IANA time zone that events tell their local time in; `UTC` when absent.
+    zone: Option<String>,
+    /// What becomes of times at which no host was there; `once` when absent.
+    missed: Option<Missed>,
 }
 
 /// Started by a person, or through the API.

@@ -9,6 +9,7 @@ mod document;
 mod operations;
 mod plan;
 mod run;
+mod schedule;
 mod template;
 mod view;
 
@@ -20,5 +21,6 @@ pub use run::{
     After, Branch, Call, Effect, Ending, Entry, Event, Iteration, RunFacts, Spot, State, Transition, idempotency_key,
     pending, step,
 };
+pub use schedule::{Cron, CronError, Missed, Rhythm, Schedule, Zone};
 pub use template::{FILTERS, TESTS, Template};
 pub use view::{ItemView, ItemsView, StepKind, StepOutcome, StepView, steps_view};

@@ -12,6 +12,7 @@ use model::{ConnectionId, Digest, Effect, FlowId, Idempotency, OperationRef, Plu
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::schedule::Schedule;
 use crate::template::Template;
 
 /// A checked flow.
@@ -60,6 +61,8 @@ pub enum Trigger {
         /// JSON Schema of its events; none: anything.
         event: Option<Value>,
     },
+    /// Times of the calendar, or a steady interval.
+    Schedule(Schedule),
     /// A person, or the API.
     Manual {
         /// JSON Schema of its input; none: anything.
@@ -352,7 +355,7 @@ impl Plan {
             Trigger::Connector { uses, connection, .. } => {
                 Some(Uses { operation: uses.clone(), connection: Some(connection.clone()), step: None })
             }
-            Trigger::Webhook { .. } | Trigger::Manual { .. } => None,
+            Trigger::Webhook { .. } | Trigger::Schedule(_) | Trigger::Manual { .. } => None,
         };
         let steps = self.steps.iter().filter_map(|step| {
             let action = step.work.as_action()?;
@@ -369,7 +372,7 @@ impl Plan {
     pub fn connections(&self) -> BTreeSet<&ConnectionId> {
         let trigger = match &self.trigger {
             Trigger::Connector { connection, .. } | Trigger::Webhook { connection, .. } => Some(connection),
-            Trigger::Manual { .. } => None,
+            Trigger::Schedule(_) | Trigger::Manual { .. } => None,
         };
         let steps = self.steps.iter().filter_map(|step| step.work.as_action()?.connection.as_ref());
         trigger.into_iter().chain(steps).collect()

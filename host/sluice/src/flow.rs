@@ -1,5 +1,7 @@
 //! `sluice flow`: flow documents and what they became.
 
+mod trigger;
+
 use std::path::{Path, PathBuf};
 
 use api::wire::{CheckedFlow, DocumentFormat, NewFlow, NewRun, RunAnswer};
@@ -104,7 +106,10 @@ fn document(global: &Global, file: &Path) -> Result<NewFlow, Stop> {
 
 fn checked(reply: Reply<CheckedFlow>, file: &Path) -> Answer {
     let flow = &reply.value;
-    let text = format!("{}: {} ({}) is right, {} steps.", file.display(), flow.name, flow.id, flow.steps);
+    let mut text = format!("{}: {} ({}) is right, {} steps.", file.display(), flow.name, flow.id, flow.steps);
+    if !flow.next.is_empty() {
+        text.push_str(&format!("\nIt would start at {}.", trigger::listed(&flow.next)));
+    }
     Answer::done(reply.json, text)
 }
 
@@ -118,17 +123,10 @@ async fn apply(client: &Client, documents: &[NewFlow]) -> Outcome {
             "{} ({}) is published as version {} in {}.",
             view.name, view.id, view.version, view.environment
         ));
-        lines.extend(next_step(view));
+        lines.push(trigger::next_step(&view.trigger, view.id.as_str(), view.environment.as_str()));
         views.push(reply.json);
     }
     Ok(Answer::done(json!({ "flows": views }), lines.join("\n")))
-}
-
-fn next_step(view: &FlowView) -> Option<String> {
-    match &view.hook {
-        Some(hook) => Some(format!("  deliveries go to {hook} on the host's webhook address")),
-        None => Some(format!("  start it: sluice flow run {} --environment {} --wait", view.id, view.environment)),
-    }
 }
 
 fn list(reply: Reply<List>) -> Answer {
@@ -139,7 +137,7 @@ fn list(reply: Reply<List>) -> Answer {
             flow.environment.to_string(),
             flow.version.to_string(),
             time(flow.applied_at_ms),
-            flow.hook.unwrap_or_else(|| "hand".to_owned()),
+            trigger::word(&flow.trigger),
             flow.name,
         ]);
     }
@@ -153,10 +151,7 @@ fn show(reply: Reply<FlowView>) -> Answer {
         vec![format!("{} ({}), version {} in {}", paint.bold(&flow.name), flow.id, flow.version, flow.environment)];
     lines.extend(flow.purpose.as_ref().map(|purpose| format!("  purpose    {purpose}")));
     lines.push(format!("  applied    {} by {}", time(flow.applied_at_ms), flow.applied_by));
-    lines.push(format!(
-        "  started    {}",
-        flow.hook.as_ref().map_or_else(|| "by hand".to_owned(), |hook| format!("by POST {hook}"))
-    ));
+    lines.extend(trigger::lines(&flow.trigger));
     lines.extend(flow.locked.iter().map(|(plugin, digest)| format!("  runs on    {plugin} {digest}")));
     lines.push(String::new());
     lines.push(flow.document.trim_end().to_owned());

@@ -11,6 +11,7 @@ mod loops;
 mod names;
 mod read;
 mod report;
+mod schedule;
 mod shape;
 mod steps;
 mod tree;
@@ -29,6 +30,8 @@ use report::{Report, wrong};
 use steps::Steps;
 use tree::{Content, Node};
 use trigger::Started;
+
+pub(crate) use read::show_duration;
 
 /// The document's format that this host reads.
 const VERSION: u64 = 1;

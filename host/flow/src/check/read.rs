@@ -135,7 +135,8 @@ fn parse_duration(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(unit_ms)
 }
 
-fn show_duration(ms: u64) -> String {
+/// The shortest way to write a duration.
+pub(crate) fn show_duration(ms: u64) -> String {
     for (unit_ms, unit) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
         if ms.is_multiple_of(unit_ms) {
             return format!("{}{unit}", ms / unit_ms);

@@ -7,6 +7,7 @@ use super::accounts::{self, Asked};
 use super::names::Names;
 use super::read::Fields;
 use super::report::Report;
+use super::schedule;
 use super::shape::Shape;
 use super::tree::{Content, Node};
 use super::values;
@@ -33,13 +34,17 @@ impl Started {
 pub(super) fn read(node: &Node, operations: &dyn Operations, report: &mut Report<'_>) -> Started {
     let Some(fields) = Fields::of(node, "trigger", report) else { return Started::unknown() };
     let kinds: Vec<&str> =
-        ["uses", "webhook", "manual"].into_iter().filter(|kind| fields.get(kind).is_some()).collect();
+        ["uses", "webhook", "schedule", "manual"].into_iter().filter(|kind| fields.get(kind).is_some()).collect();
     match kinds.as_slice() {
         ["uses"] => connector(&fields, operations, report),
         ["webhook"] => webhook(&fields, operations, report),
+        ["schedule"] => schedule::read(&fields, report),
         ["manual"] => manual(&fields, report),
         _ => {
-            let what = format!("a trigger has exactly one of uses, webhook and manual, this one has {}", kinds.len());
+            let what = format!(
+                "a trigger has exactly one of uses, webhook, schedule and manual, this one has {}",
+                kinds.len()
+            );
             let problem = Problem::new("no-trigger", what);
             report.add(node, "trigger", problem.fix("for a flow that people start, write manual: {}"));
             Started::unknown()

@@ -1,0 +1,144 @@
+//! Triggers that need the host to act: one task looks after the times of them all.
+//!
+//! Owns the sleeper, what happens when a flow is published or the clock jumps, and
+//! what people are shown. Each kind of trigger has a file of its own.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flow::Trigger;
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::alarms::{Alarm, Kind};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::flows::Published;
+use crate::schedules::ScheduleView;
+
+/// Alarms answered at once: they share the store's group commits.
+const AT_ONCE: usize = 256;
+/// A wall clock can jump; it is looked at again at least this often.
+const LOOK_AGAIN_MS: u64 = 60_000;
+/// A clock that goes back less than this was only corrected.
+const CORRECTED_MS: u64 = 5_000;
+/// A fault of the host's own (a full disk) may pass.
+const FAULT_AGAIN_MS: u64 = 30_000;
+
+/// What starts a flow and how that goes, as people look at it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum TriggerView {
+    /// Deliveries.
+    Webhook {
+        /// The path that they are sent to.
+        hook: String,
+    },
+    /// Times.
+    Schedule(ScheduleView),
+    /// People.
+    Manual {
+        /// JSON Schema of what they give; none: anything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<Value>,
+    },
+}
+
+impl Engine {
+    /// Looks after the times of all triggers until the host goes down.
+    pub(crate) async fn keep_time(self) {
+        self.arm_all().await;
+        let mut last_ms = self.now_ms();
+        while !self.0.queue.is_closed() {
+            let now_ms = self.now_ms();
+            if now_ms + CORRECTED_MS < last_ms {
+                tracing::warn!(by_ms = last_ms - now_ms, "the clock was set back");
+                self.ring_all();
+            }
+            last_ms = now_ms;
+            let due = self.0.alarms.due(now_ms, AT_ONCE);
+            if due.is_empty() {
+                self.sleep_until_next(now_ms).await;
+            } else {
+                join_all(due.iter().map(|alarm| self.ring(alarm))).await;
+            }
+        }
+    }
+
+    async fn sleep_until_next(&self, now_ms: u64) {
+        let wait_ms = self.0.alarms.next_ms().map_or(LOOK_AGAIN_MS, |at_ms| at_ms.saturating_sub(now_ms));
+        let wait = Duration::from_millis(wait_ms.clamp(1, LOOK_AGAIN_MS));
+        tokio::select! {
+            () = self.0.queue.closed() => {}
+            () = self.0.alarms.changed() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+
+    /// Does what an alarm is for. A fault is tried again later.
+    async fn ring(&self, alarm: &Arc<Alarm>) {
+        let panicked = || EngineError::internal("the host panicked while it looked after a trigger");
+        let done = AssertUnwindSafe(self.answer(alarm)).catch_unwind().await;
+        if let Err(error) = done.unwrap_or_else(|_| Err(panicked())) {
+            let (flow, environment) = (&alarm.flow, &alarm.environment);
+            tracing::error!(%flow, %environment, error = &error as &dyn std::error::Error, "a trigger is tried again later");
+            self.0.alarms.set((**alarm).clone(), Some(self.now_ms() + FAULT_AGAIN_MS));
+        }
+    }
+
+    async fn answer(&self, alarm: &Alarm) -> Result<(), EngineError> {
+        let Some(published) = self.0.flows.get(&alarm.environment, &alarm.flow) else { return Ok(()) };
+        match (alarm.kind, published.plan().trigger()) {
+            (Kind::Schedule, Trigger::Schedule(schedule)) => self.fire_schedule(&published, schedule).await,
+            // The flow was published with another trigger meanwhile.
+            (Kind::Schedule, Trigger::Connector { .. } | Trigger::Webhook { .. } | Trigger::Manual { .. }) => Ok(()),
+        }
+    }
+
+    /// Others have their turn now and then: there may be a hundred thousand flows.
+    async fn arm_all(&self) {
+        for some in self.0.flows.all().chunks(AT_ONCE) {
+            some.iter().for_each(|published| self.arm(published));
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// After the clock was set back every kept time is looked at anew.
+    fn ring_all(&self) {
+        for published in self.0.flows.all() {
+            if matches!(published.plan().trigger(), Trigger::Schedule(_)) {
+                let (environment, flow) = (published.environment.clone(), published.plan().id().clone());
+                self.0.alarms.set(Alarm { kind: Kind::Schedule, environment, flow }, Some(0));
+            }
+        }
+    }
+
+    /// Sets the alarms of a flow by what is kept: at start, and when it was published.
+    pub(crate) fn arm(&self, published: &Published) {
+        let armed = match published.plan().trigger() {
+            Trigger::Schedule(schedule) => self.arm_schedule(published, schedule),
+            Trigger::Connector { .. } | Trigger::Webhook { .. } | Trigger::Manual { .. } => Ok(()),
+        };
+        if let Err(error) = armed {
+            let flow = published.plan().id();
+            tracing::error!(%flow, environment = %published.environment, error = &error as &dyn std::error::Error, "a trigger's state cannot be read");
+        }
+    }
+
+    /// What starts a flow, and how that goes.
+    pub(crate) fn trigger_view(&self, published: &Published) -> Result<TriggerView, EngineError> {
+        Ok(match published.plan().trigger() {
+            Trigger::Connector { .. } | Trigger::Webhook { .. } => TriggerView::Webhook { hook: hook(published) },
+            Trigger::Schedule(schedule) => TriggerView::Schedule(self.schedule_view(published, schedule)?),
+            Trigger::Manual { input } => TriggerView::Manual { input: input.clone() },
+        })
+    }
+}
+
+/// The path that deliveries to a flow are sent to.
+pub(crate) fn hook(published: &Published) -> String {
+    format!("/hooks/{}/{}", published.environment, published.plan().id())
+}
