@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod explain;
 mod flows;
+mod past;
 mod plugins;
 mod queue;
 mod records;

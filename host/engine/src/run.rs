@@ -11,6 +11,7 @@ use model::{Failure, RunId};
 use store::{Batch, TableError};
 
 use crate::flows::Published;
+use crate::past;
 use crate::records::{
     BODIES, CallRecord, DEAD, DELIVERIES, DeadLetter, DeliveryRecord, LINES, Line, OPEN, OpenRecord, RUNS,
     RUNS_OF_FLOW, RunRecord, RunStatus, Timer,
@@ -121,16 +122,18 @@ impl Run {
         (first.at_ms <= now_ms).then(|| first.spot.clone())
     }
 
-    /// Writes the end.
+    /// Writes the end: with this batch, the run becomes history.
     pub(crate) fn put_ended(&mut self, batch: &mut Batch, at_ms: u64, status: RunStatus) -> Result<(), TableError> {
         self.record.status = status;
         self.record.finished_at_ms = Some(at_ms);
         let id = self.record.id.as_str().as_bytes();
         RUNS.put(batch, &[id], &self.record)?;
         OPEN.delete(batch, &[id]);
+        // A run that gave up keeps its delivery, to be read once more.
         if status != RunStatus::Failed {
             self.drop_delivery(batch);
         }
+        past::retire(batch, &self.record);
         Ok(())
     }
 

@@ -453,20 +453,24 @@ impl Engine {
 
     /// What happened in a run, in order.
     pub(crate) fn lines(&self, run: &RunId) -> Result<Vec<Line>, EngineError> {
+        let store = &*self.0.store;
+        let parts: [&[u8]; 1] = [run.as_str().as_bytes()];
         let mut lines = Vec::new();
         let mut after: Option<Vec<u8>> = None;
         loop {
-            let page = LINES.list(
-                &*self.0.store,
-                &[run.as_str().as_bytes()],
-                after.as_deref(),
-                crate::flows::PAGE,
-                Order::Ascending,
-            )?;
-            let Some((last, _)) = page.last() else { return Ok(lines) };
+            let page = LINES.list(store, &parts, after.as_deref(), crate::flows::PAGE, Order::Ascending)?;
+            let Some((last, _)) = page.last() else { break };
             after = Some(last.to_vec());
             lines.extend(page.into_iter().map(|(_, line)| line));
         }
+        // A run may end between two pages: what it became has all of them.
+        if !lines.is_empty() && RUNS.get(store, &parts)?.is_some() {
+            return Ok(lines);
+        }
+        let rows = self.past_rows(run, &LINES.key(&parts))?;
+        let past =
+            rows.iter().map(|(key, value)| Ok(LINES.parse(key, value)?)).collect::<Result<Vec<_>, EngineError>>()?;
+        Ok(if past.is_empty() { lines } else { past })
     }
 
     /// Puts every open run back into the queue: once, at start.

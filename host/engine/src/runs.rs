@@ -63,6 +63,24 @@ impl Engine {
         before: Option<&RunId>,
         limit: usize,
     ) -> Result<Vec<RunRecord>, EngineError> {
+        let mut found = self.living_runs(of, status, before, limit)?;
+        if status.is_none_or(RunStatus::is_final) {
+            found.extend(self.past_runs(of, status, before, limit)?);
+        }
+        // The living come first: of a run that ends meanwhile, one is enough.
+        found.sort_by(|left, right| right.id.cmp(&left.id));
+        found.dedup_by(|next, kept| next.id == kept.id);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    fn living_runs(
+        &self,
+        of: Option<(&Environment, &FlowId)>,
+        status: Option<RunStatus>,
+        before: Option<&RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunRecord>, EngineError> {
         let mut found = Vec::new();
         let mut before = before.cloned();
         while found.len() < limit {
@@ -71,7 +89,6 @@ impl Engine {
             before = Some(last.id.clone());
             found.extend(page.into_iter().filter(|record| status.is_none_or(|status| record.status == status)));
         }
-        found.truncate(limit);
         Ok(found)
     }
 
@@ -133,7 +150,13 @@ impl Engine {
     /// # Errors
     /// When there is none of that name.
     pub fn run_record(&self, id: &RunId) -> Result<RunRecord, EngineError> {
-        RUNS.get(&*self.0.store, &[id.as_str().as_bytes()])?.ok_or_else(|| {
+        let parts: [&[u8]; 1] = [id.as_str().as_bytes()];
+        if let Some(record) = RUNS.get(&*self.0.store, &parts)? {
+            return Ok(record);
+        }
+        let past = self.past_rows(id, &RUNS.key(&parts))?;
+        let record = past.first().map(|(key, value)| RUNS.parse(key, value)).transpose()?;
+        record.ok_or_else(|| {
             EngineError::NotFound(
                 Problem::new("unknown-run", format!("there is no run {id}")).fix("list them: sluice run list"),
             )
@@ -213,13 +236,20 @@ impl Engine {
 
     fn raw_of(&self, id: &RunId) -> Result<RawDelivery, EngineError> {
         let parts: [&[u8]; 1] = [id.as_str().as_bytes()];
-        let record = DELIVERIES.get(&*self.0.store, &parts)?.ok_or_else(|| {
+        let gone = || {
             EngineError::Conflict(Problem::new(
                 "delivery-gone",
                 format!("run {id} held nothing for its flow, so there is nothing to replay"),
             ))
-        })?;
-        let body = self.0.store.get(&BODIES.key(&parts))?.unwrap_or_default();
+        };
+        if let Some(record) = DELIVERIES.get(&*self.0.store, &parts)? {
+            let body = self.0.store.get(&BODIES.key(&parts))?.unwrap_or_default();
+            return Ok(RawDelivery { record, body });
+        }
+        let (key, value) = self.past_rows(id, &DELIVERIES.key(&parts))?.into_iter().next().ok_or_else(gone)?;
+        let record = DELIVERIES.parse(&key, &value)?;
+        let body =
+            self.past_rows(id, &BODIES.key(&parts))?.into_iter().next().map(|(_, body)| body).unwrap_or_default();
         Ok(RawDelivery { record, body })
     }
 

@@ -18,7 +18,7 @@ use crate::overlay::bounds;
 use crate::queue::Queue;
 use crate::rows::{Cell, MemoryRows, Rows, RowsError, SledRows};
 use crate::store::{Order, ReadError, Row, Store};
-use crate::tidy::TidyError;
+use crate::tidy::{Tidied, TidyError};
 use crate::writer::Writer;
 use bytes::Bytes;
 use std::path::Path;
@@ -287,8 +287,12 @@ impl Store for JournalStore {
         self.history.find(id)
     }
 
-    fn document(&self, document: &Document) -> Result<Vec<Row>, ReadError> {
-        self.history.rows(*document)
+    fn document(&self, document: &Document, prefix: &[u8]) -> Result<Vec<Row>, ReadError> {
+        self.history.rows(*document, prefix)
+    }
+
+    fn tidy(&self, now_ms: u64) -> Result<Tidied, TidyError> {
+        self.forget_and_unlink(now_ms)
     }
 }
 

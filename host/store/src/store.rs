@@ -6,6 +6,7 @@
 use crate::batch::Batch;
 use crate::commit::Commit;
 use crate::history::Document;
+use crate::tidy::{Tidied, TidyError};
 use bytes::Bytes;
 
 /// An ordered key space with atomic, durable changes.
@@ -48,11 +49,19 @@ pub trait Store: Send + Sync + 'static {
     /// When the stored bytes cannot be read, or are damaged.
     fn find_document(&self, id: &[u8]) -> Result<Option<Document>, ReadError>;
 
-    /// The rows that became this document, in the order of their keys.
+    /// The rows that became this document and whose keys start with `prefix`,
+    /// in the order of their keys.
     ///
     /// # Errors
     /// When the stored bytes cannot be read, or are damaged.
-    fn document(&self, document: &Document) -> Result<Vec<Row>, ReadError>;
+    fn document(&self, document: &Document, prefix: &[u8]) -> Result<Vec<Row>, ReadError>;
+
+    /// Forgets the documents that are kept no longer than `now_ms`, and gives
+    /// back the space that nothing needs any more. Blocks; commits go on.
+    ///
+    /// # Errors
+    /// See `TidyError`. What could be done is done.
+    fn tidy(&self, now_ms: u64) -> Result<Tidied, TidyError>;
 }
 
 /// A key and its value.

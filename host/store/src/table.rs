@@ -132,7 +132,11 @@ impl<T: DeserializeOwned> Table<T> {
         rows.into_iter().map(|(key, value)| Ok((key.clone(), self.parse(&key, &value)?))).collect()
     }
 
-    fn parse(&self, key: &[u8], value: &[u8]) -> Result<T, TableError> {
+    /// Reads a row that was found some other way: in a document of history.
+    ///
+    /// # Errors
+    /// When the document is of another shape.
+    pub fn parse(&self, key: &[u8], value: &[u8]) -> Result<T, TableError> {
         serde_json::from_slice(value).map_err(|source| TableError::Document {
             table: self.name,
             key: key.to_vec(),

@@ -51,12 +51,8 @@ pub enum TidyError {
 }
 
 impl JournalStore {
-    /// Forgets the documents that are kept no longer than `now_ms`, and removes
-    /// the segments that nothing needs any more. Blocks; commits go on.
-    ///
-    /// # Errors
-    /// See `TidyError`. What could be done is done.
-    pub fn tidy(&self, now_ms: u64) -> Result<Tidied, TidyError> {
+    /// `Store::tidy`.
+    pub(crate) fn forget_and_unlink(&self, now_ms: u64) -> Result<Tidied, TidyError> {
         let _one = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
         self.history.forget(now_ms);
         self.close_old_segment()?;

@@ -88,7 +88,7 @@ fn world_of(store: &JournalStore) -> World {
     let mut world = World { living: read_all(store), ..World::default() };
     for id in ids(store, None, Order::Descending, 3) {
         let document = store.find_document(&id).expect("readable").expect("a listed document is found");
-        let rows = store.document(&document).expect("readable");
+        let rows = store.document(&document, b"").expect("readable");
         world.documents.insert(id, (Vec::new(), rows.into_iter().map(owned).collect()));
     }
     for group in ["flow/0", "flow/1", "flow/2", "status/0", "status/1"] {

@@ -35,7 +35,7 @@ fn documents(store: &JournalStore) -> Vec<u64> {
     let listed = store.history(Some(b"all"), None, usize::MAX, Order::Ascending).expect("readable");
     let number = |(id, document)| {
         let id: bytes::Bytes = id;
-        let rows = store.document(&document).expect("a listed document is readable");
+        let rows = store.document(&document, b"").expect("a listed document is readable");
         let number = String::from_utf8_lossy(&id).parse().expect("a number");
         assert_eq!(rows[1].1, u64::to_be_bytes(number)[..], "{number}");
         assert_eq!(rows[0].1, [1; 150][..], "{number}");
@@ -113,7 +113,7 @@ fn a_kept_document_keeps_what_it_needs_and_no_more() {
     assert!(segments(&disk).len() < 6, "{:?}", segments(&disk));
     let again = open(&disk, &MemoryRows::new()).expect("opens");
     let document = again.find_document(b"0").expect("readable").expect("kept");
-    let found = again.document(&document).expect("readable");
+    let found = again.document(&document, b"").expect("readable");
     let found: Vec<_> = found.iter().map(|(key, value)| (&key[..], value[0], value.len())).collect();
     assert_eq!(found, [(&b"old|early"[..], 9, 200), (b"old|late", 7, 20), (b"old|small", 8, 20)]);
 }

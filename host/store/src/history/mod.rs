@@ -166,8 +166,9 @@ impl History {
         Ok(None)
     }
 
-    /// The rows of a document, in the order of their keys.
-    pub(crate) fn rows(&self, Document(at): Document) -> Result<Vec<Row>, ReadError> {
+    /// The rows of a document whose keys start with `prefix`, in the order of
+    /// their keys.
+    pub(crate) fn rows(&self, Document(at): Document, prefix: &[u8]) -> Result<Vec<Row>, ReadError> {
         let body = self.files.value(at)?;
         let Some(record) = decode(&body) else {
             let file = format!("journal/{}", segment::name(at.segment));
@@ -181,7 +182,8 @@ impl History {
                 self.files.value(Pointer { segment: at.segment, offset, len, crc })
             }
         };
-        record.rows.into_iter().map(|(key, place)| Ok((key, value(place)?))).collect()
+        let wanted = record.rows.into_iter().filter(|(key, _)| key.starts_with(prefix));
+        wanted.map(|(key, place)| Ok((key, value(place)?))).collect()
     }
 
     /// Segments whose index may have something of what is asked, with the id
