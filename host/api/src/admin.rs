@@ -12,7 +12,7 @@ use crate::hooks::alive;
 use crate::request::Json;
 use crate::watch::watched;
 use crate::wire::Alive;
-use crate::{connections, flows, plugins, policies, runs};
+use crate::{connections, flows, lifecycle, plugins, policies, runs};
 
 /// What administrators may reach.
 pub fn admin_router(engine: Engine, auth: Auth) -> Router {
@@ -54,10 +54,23 @@ fn flow_routes() -> Router<Engine> {
         .route("/flows/check", post(flows::check))
         .route("/flows/{environment}/{id}", get(flows::show))
         .route("/flows/{environment}/{id}/runs", post(flows::run))
+        .merge(lifecycle_routes())
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::show))
         .route("/runs/{id}/replay", post(runs::replay))
         .route("/dead-letters", get(runs::dead_letters))
+}
+
+fn lifecycle_routes() -> Router<Engine> {
+    Router::new()
+        .route("/flows/drafts", post(lifecycle::save))
+        .route("/flows/{environment}/{id}/publish", post(lifecycle::publish))
+        .route("/flows/{environment}/{id}/pause", post(lifecycle::pause))
+        .route("/flows/{environment}/{id}/resume", post(lifecycle::resume))
+        .route("/flows/{environment}/{id}/retire", post(lifecycle::retire))
+        .route("/flows/{environment}/{id}/rollback", post(lifecycle::rollback))
+        .route("/flows/{environment}/{id}/versions", get(lifecycle::versions))
+        .route("/flows/{environment}/{id}/diff", get(lifecycle::diff))
 }
 
 async fn health(State(engine): State<Engine>) -> Json<Health> {

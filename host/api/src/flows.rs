@@ -55,7 +55,7 @@ pub(crate) async fn run(
     Ok((StatusCode::ACCEPTED, Json(RunAnswer { run, duplicate: false })))
 }
 
-fn format(format: Option<DocumentFormat>) -> Format {
+pub(crate) fn format(format: Option<DocumentFormat>) -> Format {
     match format {
         None => Format::Auto,
         Some(DocumentFormat::Yaml) => Format::Yaml,
@@ -63,7 +63,7 @@ fn format(format: Option<DocumentFormat>) -> Format {
     }
 }
 
-fn file(new: &NewFlow) -> &str {
+pub(crate) fn file(new: &NewFlow) -> &str {
     new.file.as_deref().unwrap_or("flow")
 }
 

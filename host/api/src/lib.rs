@@ -14,6 +14,7 @@ mod connections;
 mod error;
 mod flows;
 mod hooks;
+mod lifecycle;
 mod plugins;
 mod policies;
 mod request;

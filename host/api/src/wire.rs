@@ -254,6 +254,22 @@ pub struct CheckedFlow {
     pub next: Vec<Occasion>,
 }
 
+/// Makes an earlier version the published one.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewRollback {
+    /// Which; the one before when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+}
+
+/// What changed between two of a flow's documents.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlowDiff {
+    /// Line by line, those removed with `-`, those added with `+`; empty when alike.
+    pub diff: String,
+}
+
 /// Starts a flow by hand.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

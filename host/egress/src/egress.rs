@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{ConnectionId, Digest, Environment};
 
-use crate::gate::Gates;
+use crate::gate::{Gates, WAIT_MS_MAX};
 use crate::options::{Clock, EgressOptions, StartError};
 use crate::session::{Session, SessionSpec};
 use crate::tls;
@@ -41,6 +41,22 @@ impl Egress {
             plugin_gates: Gates::default(),
             connection_gates: Gates::default(),
         }
+    }
+
+    /// How long nothing leaves over a connection, in milliseconds, since its remote asked
+    /// to be left alone; none when it may.
+    pub fn held_for_ms(&self, environment: &Environment, connection: &ConnectionId) -> Option<u64> {
+        let gate = self.connection_gates.find(&(environment.clone(), connection.clone()))?;
+        let now_ms = (self.clock)();
+        gate.closed_until(now_ms).map(|until_ms| until_ms - now_ms)
+    }
+
+    /// Nothing leaves over a connection for so long, at most an hour: what its remote
+    /// asked for by other means than `Retry-After`, or before a restart.
+    pub fn hold_for_ms(&self, environment: &Environment, connection: &ConnectionId, wait_ms: u64) {
+        let now_ms = (self.clock)();
+        let gate = self.connection_gates.get((environment.clone(), connection.clone()), now_ms);
+        gate.close_until(now_ms.saturating_add(wait_ms.min(WAIT_MS_MAX)));
     }
 
     /// The way out of one call.

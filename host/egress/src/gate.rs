@@ -1,7 +1,9 @@
 //! How much at once and how often: one gate for each plugin, one for each connection.
 //!
-//! A gate has slots (requests under way), a rate (a token bucket that holds one
-//! minute's worth), and the time before which the remote asked not to be bothered.
+//! A gate counts what is under way (calls, and requests within them) and what was
+//! sent in the last minute, and knows the time before which the remote asked not to be
+//! bothered. It has no limits of its own: each caller brings the limits of its grant,
+//! so that two versions of a connector over one connection share what is counted.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,69 +12,117 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 use model::Limits;
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 
 /// A remote that asks for more is asked again after this: an hour.
-const WAIT_MS_MAX: u64 = 3_600_000;
+pub(crate) const WAIT_MS_MAX: u64 = 3_600_000;
 /// Gates kept before idle ones are dropped. A gate is some 200 bytes.
 const GATES_MAX: usize = 10_000;
 const MINUTE_MS: u64 = 60_000;
 
 /// One plugin's or one connection's share of the way out.
-pub(crate) struct Gate(Mutex<State>);
+pub(crate) struct Gate {
+    state: Mutex<State>,
+    /// Somebody left.
+    left: Notify,
+}
 
 struct State {
-    slots: Arc<Semaphore>,
-    concurrency: u64,
-    per_minute: u64,
-    /// Requests left, times 60,000: one millisecond gives back `per_minute`.
-    tokens: u64,
+    calls: u64,
+    requests: u64,
+    /// Requests sent and not yet paid off by time, times 60,000: one millisecond pays
+    /// off what the caller's limit is per minute.
+    spent: u64,
     counted_at_ms: u64,
     open_at_ms: u64,
 }
 
+/// What is under way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// A call of the connector.
+    Call,
+    /// A request within one.
+    Request,
+}
+
+impl State {
+    fn under_way(&mut self, kind: Kind) -> &mut u64 {
+        match kind {
+            Kind::Call => &mut self.calls,
+            Kind::Request => &mut self.requests,
+        }
+    }
+}
+
+/// A place among those under way, left when dropped.
+pub(crate) struct Slot(Arc<Gate>, Kind);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        *self.0.state().under_way(self.1) -= 1;
+        self.0.left.notify_waiters();
+    }
+}
+
 impl Gate {
-    fn new(limits: &Limits, now_ms: u64) -> Self {
-        let per_minute = limits.requests_per_minute.max(1);
-        Self(Mutex::new(State {
-            slots: Arc::new(slots(limits)),
-            concurrency: limits.concurrency,
-            per_minute,
-            tokens: per_minute.saturating_mul(MINUTE_MS),
-            counted_at_ms: now_ms,
-            open_at_ms: 0,
-        }))
+    fn new(now_ms: u64) -> Self {
+        let state = State { calls: 0, requests: 0, spent: 0, counted_at_ms: now_ms, open_at_ms: 0 };
+        Self { state: Mutex::new(state), left: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until fewer are under way than the caller's limit.
+    pub(crate) async fn enter(self: &Arc<Self>, kind: Kind, limits: &Limits) -> Slot {
+        loop {
+            // Listening begins before looking: nobody leaves unnoticed in between.
+            let left = self.left.notified();
+            if let Some(slot) = self.try_enter(kind, limits) {
+                return slot;
+            }
+            left.await;
+        }
+    }
+
+    fn try_enter(self: &Arc<Self>, kind: Kind, limits: &Limits) -> Option<Slot> {
+        let mut state = self.state();
+        let under_way = state.under_way(kind);
+        (*under_way < limits.concurrency.max(1)).then(|| {
+            *under_way += 1;
+            Slot(Arc::clone(self), kind)
+        })
     }
 
     /// Takes leave for one request, or says in how many milliseconds there may be.
     pub(crate) fn take(&self, limits: &Limits, now_ms: u64) -> Result<(), u64> {
         let mut state = self.state();
-        state.count(limits, now_ms);
+        let per_minute = state.count(limits, now_ms);
         if state.open_at_ms > now_ms {
             return Err(state.open_at_ms - now_ms);
         }
-        if state.tokens < MINUTE_MS {
-            return Err((MINUTE_MS - state.tokens).div_ceil(state.per_minute));
+        let most = (per_minute - 1).saturating_mul(MINUTE_MS);
+        if state.spent > most {
+            return Err((state.spent - most).div_ceil(per_minute));
         }
-        state.tokens -= MINUTE_MS;
+        state.spent += MINUTE_MS;
         Ok(())
     }
 
     /// Takes leave for a redirect, which is never refused but counts.
     pub(crate) fn charge(&self, limits: &Limits, now_ms: u64) {
         let mut state = self.state();
-        state.count(limits, now_ms);
-        state.tokens = state.tokens.saturating_sub(MINUTE_MS);
+        let most = state.count(limits, now_ms).saturating_mul(MINUTE_MS);
+        // Nobody owes more than a minute's worth.
+        state.spent = state.spent.saturating_add(MINUTE_MS).min(most.max(state.spent));
     }
 
     /// Gives leave back that was not used.
     pub(crate) fn give_back(&self) {
         let mut state = self.state();
-        state.tokens = (state.tokens + MINUTE_MS).min(state.per_minute.saturating_mul(MINUTE_MS));
+        state.spent = state.spent.saturating_sub(MINUTE_MS);
     }
 
     /// Nothing leaves before `until_ms`.
@@ -81,15 +131,9 @@ impl Gate {
         state.open_at_ms = state.open_at_ms.max(until_ms);
     }
 
-    /// The slots for requests under way.
-    pub(crate) fn slots(&self, limits: &Limits) -> Arc<Semaphore> {
-        let mut state = self.state();
-        if state.concurrency != limits.concurrency {
-            // A grant has changed: requests under way finish on the old slots.
-            state.concurrency = limits.concurrency;
-            state.slots = Arc::new(slots(limits));
-        }
-        Arc::clone(&state.slots)
+    /// The time before which nothing leaves; none when it is open.
+    pub(crate) fn closed_until(&self, now_ms: u64) -> Option<u64> {
+        Some(self.state().open_at_ms).filter(|at_ms| *at_ms > now_ms)
     }
 
     fn is_idle(&self, now_ms: u64) -> bool {
@@ -99,18 +143,14 @@ impl Gate {
 }
 
 impl State {
-    fn count(&mut self, limits: &Limits, now_ms: u64) {
-        self.per_minute = limits.requests_per_minute.max(1);
+    /// Pays off what time has paid off; gives the caller's limit.
+    fn count(&mut self, limits: &Limits, now_ms: u64) -> u64 {
+        let per_minute = limits.requests_per_minute.max(1);
         let passed_ms = now_ms.saturating_sub(self.counted_at_ms);
-        let most = self.per_minute.saturating_mul(MINUTE_MS);
-        self.tokens = self.tokens.saturating_add(passed_ms.saturating_mul(self.per_minute)).min(most);
+        self.spent = self.spent.saturating_sub(passed_ms.saturating_mul(per_minute));
         self.counted_at_ms = now_ms.max(self.counted_at_ms);
+        per_minute
     }
-}
-
-fn slots(limits: &Limits) -> Semaphore {
-    let most = usize::try_from(limits.concurrency).unwrap_or(usize::MAX);
-    Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))
 }
 
 /// The gates of all plugins, or of all connections.
@@ -123,12 +163,17 @@ impl<K> Default for Gates<K> {
 }
 
 impl<K: Hash + Eq> Gates<K> {
-    pub(crate) fn get(&self, key: K, limits: &Limits, now_ms: u64) -> Arc<Gate> {
+    pub(crate) fn get(&self, key: K, now_ms: u64) -> Arc<Gate> {
         let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if gates.len() >= GATES_MAX && !gates.contains_key(&key) {
             gates.retain(|_, gate| Arc::strong_count(gate) > 1 || !gate.is_idle(now_ms));
         }
-        Arc::clone(gates.entry(key).or_insert_with(|| Arc::new(Gate::new(limits, now_ms))))
+        Arc::clone(gates.entry(key).or_insert_with(|| Arc::new(Gate::new(now_ms))))
+    }
+
+    /// The gate, if anybody asked for it lately.
+    pub(crate) fn find(&self, key: &K) -> Option<Arc<Gate>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).map(Arc::clone)
     }
 }
 
@@ -160,7 +205,7 @@ mod tests {
     #[test]
     fn a_minutes_worth_may_be_spent_at_once_and_comes_back_evenly() {
         let (limits, start) = (limits(60), 1_000_000);
-        let gate = Gate::new(&limits, start);
+        let gate = Gate::new(start);
         for _ in 0..60 {
             assert_eq!(gate.take(&limits, start), Ok(()));
         }
@@ -181,11 +226,48 @@ mod tests {
     #[test]
     fn a_closed_gate_says_when_it_opens() {
         let limits = limits(60);
-        let gate = Gate::new(&limits, 0);
+        let gate = Gate::new(0);
         gate.close_until(5_000);
         gate.close_until(2_000);
         assert_eq!(gate.take(&limits, 1_000), Err(4_000));
+        assert_eq!((gate.closed_until(1_000), gate.closed_until(5_000)), (Some(5_000), None));
         assert_eq!(gate.take(&limits, 5_000), Ok(()));
+    }
+
+    #[test]
+    fn two_versions_with_other_limits_share_what_is_counted() {
+        let (small, large) = (limits(2), limits(10));
+        let gate = Arc::new(Gate::new(0));
+        for _ in 0..5 {
+            assert_eq!(gate.take(&large, 0), Ok(()));
+        }
+        assert!(gate.take(&small, 0).is_err(), "five were sent, whoever sent them");
+        assert_eq!(gate.take(&large, 0), Ok(()));
+        let of = |concurrency| Limits { concurrency, ..Limits::default() };
+        let first = gate.try_enter(Kind::Call, &of(2)).expect("a slot");
+        let second = gate.try_enter(Kind::Call, &of(3)).expect("a slot");
+        assert!(gate.try_enter(Kind::Call, &of(2)).is_none());
+        let third = gate.try_enter(Kind::Call, &of(3)).expect("the other version's grant has room");
+        assert!(gate.try_enter(Kind::Call, &of(3)).is_none(), "asking with another limit makes no new slots");
+        assert!(gate.try_enter(Kind::Request, &of(1)).is_some(), "requests are counted apart");
+        drop((first, second));
+        assert!(gate.try_enter(Kind::Call, &of(2)).is_some());
+        drop(third);
+        assert_eq!(gate.state().calls, 0);
+    }
+
+    #[tokio::test]
+    async fn who_waits_enters_when_somebody_leaves() {
+        let gate = Arc::new(Gate::new(0));
+        let one = Limits { concurrency: 1, ..Limits::default() };
+        let first = gate.enter(Kind::Call, &one).await;
+        let waiting = tokio::spawn({
+            let gate = gate.clone();
+            async move { drop(gate.enter(Kind::Call, &one).await) }
+        });
+        tokio::task::yield_now().await;
+        drop(first);
+        waiting.await.expect("it entered");
     }
 
     #[test]
@@ -215,11 +297,10 @@ mod tests {
     #[test]
     fn idle_gates_make_room_and_busy_ones_stay() {
         let gates = Gates::default();
-        let limits = limits(60);
-        let held = gates.get(0, &limits, 0);
-        gates.get(1, &limits, 0).close_until(1 << 40);
+        let held = gates.get(0, 0);
+        gates.get(1, 0).close_until(1 << 40);
         for key in 2..GATES_MAX + 10 {
-            gates.get(key, &limits, if key < GATES_MAX { 0 } else { MINUTE_MS * 2 });
+            gates.get(key, if key < GATES_MAX { 0 } else { MINUTE_MS * 2 });
         }
         let kept = gates.0.lock().expect("not poisoned");
         assert!(kept.len() < 20, "{}", kept.len());

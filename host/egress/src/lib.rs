@@ -30,5 +30,5 @@ pub use egress::Egress;
 pub use message::{Request, Response, SendError};
 pub use options::{EgressOptions, StartError};
 pub use resolve::{Resolve, SystemResolver};
-pub use session::{Session, SessionSpec};
+pub use session::{CallSlots, Session, SessionSpec};
 pub use transport::{BodyStream, Incoming, Outgoing, Transport, TransportError};

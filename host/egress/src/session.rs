@@ -7,11 +7,10 @@ use memchr::memmem::Finder;
 use model::{AccessRecord, ConnectionId, Credential, Digest, Failure, Limits};
 use policy::Authority;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::egress::Egress;
-use crate::gate::Gate;
+use crate::gate::{Gate, Kind, Slot};
 use crate::ledger::Ledger;
 use crate::message::{Request, Response, SendError};
 use crate::scrub::Scrubber;
@@ -58,7 +57,12 @@ struct OwnGates {
 }
 
 /// Held while a request is under way.
-pub(crate) type Slots = (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
+pub(crate) type Slots = (Option<Slot>, Slot);
+
+/// Held while a call is under way.
+pub struct CallSlots {
+    _held: Slots,
+}
 
 impl Session {
     pub(crate) fn new(egress: Arc<Egress>, spec: SessionSpec) -> Self {
@@ -145,14 +149,14 @@ impl Session {
     fn gates(&self) -> &OwnGates {
         self.gates.get_or_init(|| {
             let now_ms = (self.egress.clock)();
-            let SessionSpec { digest, connection, authority, limits, .. } = &self.spec;
+            let SessionSpec { digest, connection, authority, .. } = &self.spec;
             // Pools and waits are never shared across environments.
             let environment = authority.environment();
             let of_connection = |connection: &ConnectionId| {
-                self.egress.connection_gates.get((environment.clone(), connection.clone()), limits, now_ms)
+                self.egress.connection_gates.get((environment.clone(), connection.clone()), now_ms)
             };
             OwnGates {
-                plugin: self.egress.plugin_gates.get((*digest, environment.clone()), limits, now_ms),
+                plugin: self.egress.plugin_gates.get((*digest, environment.clone()), now_ms),
                 connection: connection.as_ref().map(of_connection),
             }
         })
@@ -176,15 +180,26 @@ impl Session {
         }
     }
 
-    /// Waits for a slot of the connection, then for one of the plugin, so that a
-    /// busy connection does not keep the plugin's slots from the others.
+    /// Waits until the call may begin: fewer calls of the connection, then of the
+    /// plugin, are under way than its limit. Keep what comes back while it runs.
+    pub async fn enter(&self) -> CallSlots {
+        CallSlots { _held: self.enter_as(Kind::Call).await }
+    }
+
+    /// The same for one request of the call.
     pub(crate) async fn take_slots(&self) -> Slots {
-        let gates = self.gates();
+        self.enter_as(Kind::Request).await
+    }
+
+    /// The connection first, so that a busy one does not keep the plugin's slots from
+    /// the others.
+    async fn enter_as(&self, kind: Kind) -> Slots {
+        let (gates, limits) = (self.gates(), &self.spec.limits);
         let connection = match &gates.connection {
-            Some(gate) => acquire(gate.slots(&self.spec.limits)).await,
+            Some(gate) => Some(gate.enter(kind, limits).await),
             None => None,
         };
-        (connection, acquire(gates.plugin.slots(&self.spec.limits)).await)
+        (connection, gates.plugin.enter(kind, limits).await)
     }
 
     /// The remote asked to wait: the connection does, or the plugin if it has none.
@@ -215,11 +230,6 @@ impl Session {
             tracing::warn!(digest, connection, method, target, path, rule, address, "denied");
         }
     }
-}
-
-/// None only if the semaphore were closed, which never happens.
-async fn acquire(slots: Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    slots.acquire_owned().await.ok()
 }
 
 impl std::fmt::Debug for Session {

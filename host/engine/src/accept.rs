@@ -18,6 +18,7 @@ use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::flows::Published;
+use crate::queue::Room;
 use crate::records::{DeliveryRecord, Origin, RunRecord, RunStatus, SEEN, SeenRecord};
 use crate::run::{RawDelivery, Run};
 use crate::triggers::hook;
@@ -89,6 +90,9 @@ impl<'a> Seen<'a> {
 /// redelivering sooner (GitHub and Stripe: 3 days).
 const SEEN_WINDOW_MS: u64 = 3 * 24 * 3_600_000;
 
+/// A worker is done with most runs sooner.
+const FULL_AGAIN_MS: u64 = 2_000;
+
 impl Engine {
     /// Accepts a webhook delivery.
     ///
@@ -102,7 +106,7 @@ impl Engine {
         incoming: Incoming,
     ) -> Result<Accepted, EngineError> {
         self.check_open()?;
-        let published = self.published(environment, flow)?;
+        let published = self.published_for_event(environment, flow)?;
         let admitted = self.admit(&published, &incoming)?;
         match published.plan().respond() {
             None => self.accept_queued(admitted).await,
@@ -148,6 +152,7 @@ impl Engine {
         event: Arc<Value>,
         origin: Origin,
     ) -> Result<RunId, EngineError> {
+        self.check_room(&flow)?;
         let mut run = self.new_run(&flow, origin, RunStatus::Running);
         let mut batch = Batch::new();
         run.put_accepted(&mut batch)?;
@@ -192,14 +197,7 @@ impl Engine {
 
     async fn accept_queued(&self, admitted: Admitted) -> Result<Accepted, EngineError> {
         let Admitted { mut run, key, event } = admitted;
-        if self.0.queue.is_full() {
-            return Err(EngineError::Busy {
-                problem: Problem::new("queue-full", "too many runs are waiting; this delivery was not accepted")
-                    .cause("events arrive faster than the flow's services take them")
-                    .fix("send it again after the time in Retry-After"),
-                retry_after_ms: 2_000,
-            });
-        }
+        self.check_room(&run.flow)?;
         let mut batch = Batch::new();
         self.put_seen(&Seen::of(&run.record, &key), run.id(), &mut batch)?;
         run.put_accepted(&mut batch)?;
@@ -220,11 +218,12 @@ impl Engine {
     /// hence a worker's place is taken first. When time is up the run goes on.
     async fn accept_waiting(&self, admitted: Admitted, within: Duration) -> Result<Accepted, EngineError> {
         let until = tokio::time::Instant::now() + within;
-        let permit = match tokio::time::timeout_at(until, self.0.workers.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) | Err(_) => return self.accept_queued(admitted).await,
-        };
+        let Some(place) = self.0.workers.place_until(until).await else { return self.accept_queued(admitted).await };
         self.check_open()?;
+        if self.is_held(&admitted.run) {
+            return self.accept_queued(admitted).await;
+        }
+        let Some(turn) = self.0.queue.begin(&admitted.run) else { return self.accept_queued(admitted).await };
         let Admitted { mut run, key, event } = admitted;
         let id = run.id().clone();
         let mut batch = Batch::new();
@@ -243,7 +242,7 @@ impl Engine {
         let engine = self.clone();
         let running = tokio::spawn(async move {
             let result = engine.go_on(run, begun).await;
-            drop(permit);
+            drop((turn, place));
             result
         });
         match tokio::time::timeout_at(until, running).await {
@@ -321,6 +320,21 @@ impl Engine {
             finished_at_ms: None,
         };
         Run::new(record, flow.clone())
+    }
+
+    /// Refuses what would wait behind too many others.
+    pub(crate) fn check_room(&self, flow: &Published) -> Result<(), EngineError> {
+        let problem = match self.0.queue.room(&flow.lane) {
+            Room::Free => return Ok(()),
+            Room::FlowFull => {
+                Problem::new("queue-full", "too many runs of this flow are waiting; nothing was accepted")
+                    .cause("its events arrive faster than its services take them; the places left are for other flows")
+            }
+            Room::Full => Problem::new("queue-full", "too many runs are waiting; nothing was accepted")
+                .cause("events arrive faster than the flows' services take them"),
+        };
+        let problem = problem.fix("send it again after the time in Retry-After");
+        Err(EngineError::Busy { problem, retry_after_ms: FULL_AGAIN_MS })
     }
 
     pub(crate) fn check_open(&self) -> Result<(), EngineError> {

@@ -91,6 +91,12 @@ impl CallTarget {
     }
 }
 
+/// A call waits so long for one of its connection's or plugin's slots; then its worker
+/// has better things to do.
+const SLOT_WITHIN: Duration = Duration::from_secs(1);
+/// And comes back after this.
+const SLOT_AGAIN_MS: u64 = 1_000;
+
 /// For whom, as the connector may know it.
 pub(crate) struct CallFor<'a> {
     pub(crate) environment: &'a Environment,
@@ -200,10 +206,18 @@ impl Engine {
         connection: Option<&LiveConnection>,
         whom: CallFor<'_>,
     ) -> Report {
-        match self.try_call(target, installed, connection, whom).await {
-            Ok(report) => report,
-            Err(failure) => not_made(failure),
+        let account = connection.map(|connection| (whom.environment.clone(), connection.record.id.clone()));
+        if let Some(wait_ms) = account.as_ref().and_then(|(environment, id)| self.wait_of(environment, id)) {
+            return not_made(Failure::RateLimited { retry_after_ms: Some(wait_ms) });
         }
+        let report = match self.try_call(target, installed, connection, whom).await {
+            Ok(report) => report,
+            Err(failure) => return not_made(failure),
+        };
+        if let Some((environment, id)) = &account {
+            self.learn_wait(environment, id, &report).await;
+        }
+        report
     }
 
     async fn try_call(
@@ -228,12 +242,15 @@ impl Engine {
             authority,
             credential: connection.map_or(Credential::None, |connection| connection.secrets.credential.clone()),
             limits,
-            deadline: tokio::time::Instant::now() + Duration::from_millis(limits.wall_ms),
+            deadline: tokio::time::Instant::now() + SLOT_WITHIN + Duration::from_millis(limits.wall_ms),
         });
         let reference = target.lent().map(|secret| (self.new_reference(), secret.clone()));
         if let Some((reference, secret)) = &reference {
             session = session.lending(reference, secret.clone());
         }
+        let Ok(_slots) = tokio::time::timeout(SLOT_WITHIN, session.enter()).await else {
+            return Err(Failure::RateLimited { retry_after_ms: Some(SLOT_AGAIN_MS) });
+        };
         let context = CallContext {
             flow: whom.flow,
             run: whom.run,

@@ -158,6 +158,7 @@ impl Engine {
         )?;
         self.0.store.commit(batch).await?;
         self.0.catalogue.put_connection(Arc::new(live));
+        self.reconsider(&record.environment).await?;
         Ok(record)
     }
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use model::Problem;
+use model::{Problem, RunId};
 use policy::Ceiling;
 use store::{Order, Store};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use vault::{Secrets, Vault};
 
@@ -20,6 +20,7 @@ use crate::error::EngineError;
 use crate::flows::{Flows, PAGE};
 use crate::queue::Queue;
 use crate::records::{APPROVALS, CONNECTIONS, PLUGINS};
+use crate::workers::Workers;
 
 /// What the engine is made of.
 pub struct Parts {
@@ -47,8 +48,8 @@ pub struct Options {
     /// Runs under way at the same time. 32: enough to keep two processors and a
     /// slow remote busy; after a kill at most this many effects are in doubt.
     pub workers: usize,
-    /// Runs that may wait for a worker before deliveries are refused. 20,000: the
-    /// names of runs, a few MiB.
+    /// Runs that may wait for a worker before deliveries are refused; one flow fills at
+    /// most four fifths. 20,000: the names of runs, a few MiB.
     pub queue_max: usize,
 }
 
@@ -70,11 +71,10 @@ pub(crate) struct Inner {
     pub(crate) egress: Arc<egress::Egress>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) catalogue: Catalogue,
-    pub(crate) flows: Flows,
-    pub(crate) queue: Queue,
+    pub(crate) flows: Arc<Flows>,
+    pub(crate) queue: Arc<Queue>,
     pub(crate) alarms: Alarms,
-    pub(crate) workers: Arc<Semaphore>,
-    pub(crate) options: Options,
+    pub(crate) workers: Workers,
     /// What works in the background until it drains.
     pub(crate) background: std::sync::Mutex<JoinSet<()>>,
     /// Held while something that administrators decide is changed.
@@ -100,24 +100,28 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read, or the vault's key does not fit it.
     pub fn open(parts: Parts) -> Result<Self, EngineError> {
+        let flows = Arc::new(Flows::default());
+        let (store, known) = (parts.store.clone(), flows.clone());
+        let directory = Box::new(move |run: &RunId| known.lane_of(&*store, run));
+        let Options { workers, queue_max } = parts.options;
         let engine = Self(Arc::new(Inner {
             catalogue: Catalogue::new(parts.ceiling),
-            flows: Flows::default(),
+            flows,
             alarms: Alarms::default(),
-            queue: Queue::new(parts.clock.clone(), parts.options.queue_max),
-            workers: Arc::new(Semaphore::new(parts.options.workers)),
+            queue: Arc::new(Queue::new(parts.clock.clone(), queue_max, Workers::shared(workers), directory)),
+            workers: Workers::new(workers),
             folder: parts.folder,
             store: parts.store,
             vault: parts.vault,
             connectors: parts.connectors,
             egress: parts.egress,
             clock: parts.clock,
-            options: parts.options,
             background: std::sync::Mutex::default(),
             administration: Mutex::new(()),
         }));
         engine.load_catalogue()?;
         engine.load_flows()?;
+        engine.load_holds()?;
         Ok(engine)
     }
 
@@ -140,11 +144,9 @@ impl Engine {
     pub async fn drain(&self, within: Duration) -> bool {
         self.0.queue.close();
         let background = std::mem::take(&mut *self.0.background.lock().unwrap_or_else(PoisonError::into_inner));
-        let all = u32::try_from(self.0.options.workers).unwrap_or(u32::MAX);
         let ended = async {
             background.join_all().await;
-            // The semaphore is never closed.
-            let _ = self.0.workers.acquire_many(all).await;
+            self.0.workers.idle().await;
         };
         tokio::time::timeout(within, ended).await.is_ok()
     }
@@ -152,8 +154,7 @@ impl Engine {
     /// What it is doing.
     pub fn health(&self) -> Health {
         let (ready, waiting) = self.0.queue.depth();
-        let running = self.0.options.workers - self.0.workers.available_permits().min(self.0.options.workers);
-        Health { running, ready, waiting, draining: self.0.queue.is_closed() }
+        Health { running: self.0.queue.working(), ready, waiting, draining: self.0.queue.is_closed() }
     }
 
     /// Milliseconds since 1970-01-01 UTC, by the engine's clock.
@@ -197,6 +198,9 @@ impl Engine {
             {
                 tracing::error!(plugin = %installed.manifest().id, problem = %problem, "an approved plugin cannot be loaded");
             }
+        }
+        if let Err(error) = self.reconsider_all().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "flows could not be paused or resumed");
         }
         for round in 0u64.. {
             if self.0.queue.is_closed() {

@@ -7,13 +7,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use flow::{Format, Plan};
-use model::{Digest, Environment, FlowId, PluginId, Problem};
-use store::{Batch, Order};
+use model::{Digest, Environment, FlowId, PluginId, Problem, RunId};
+use store::{Batch, Order, Store};
 
 use crate::catalogue::Known;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::records::{FLOWS, FlowRecord, VERSIONS, VersionRecord};
+use crate::queue::{FlowLane, Lane};
+use crate::records::{
+    DRAFTS, DraftRecord, FLOWS, FlowRecord, Paused, RUNS, Revoked, RunRecord, VERSIONS, VersionRecord,
+};
 use crate::triggers::TriggerView;
 
 /// A flow version, ready to run.
@@ -22,6 +25,8 @@ pub(crate) struct Published {
     pub(crate) record: VersionRecord,
     /// The schema of a built-in trigger's events, compiled.
     pub(crate) event: Option<model::Schema>,
+    /// How its runs stand in line.
+    pub(crate) lane: Arc<FlowLane>,
 }
 
 impl Published {
@@ -33,7 +38,9 @@ impl Published {
         };
         // The flow's check has compiled it already.
         let event = document.map(model::Schema::compile).transpose().map_err(EngineError::internal)?;
-        Ok(Self { environment, record, event })
+        let (flow, team) = (record.plan.id().clone(), record.plan.team().cloned());
+        let lane = Arc::new(FlowLane { environment: environment.clone(), flow, team });
+        Ok(Self { environment, record, event, lane })
     }
 
     pub(crate) fn plan(&self) -> &Plan {
@@ -42,11 +49,13 @@ impl Published {
 }
 
 type VersionKey = (Environment, FlowId, u32);
+type Standing = (Arc<Published>, Arc<FlowRecord>);
 
-/// The flows in memory: the published version of each, and older ones as runs ask.
+/// The flows in memory: the published version of each with its standing, and older
+/// ones as runs ask.
 #[derive(Default)]
 pub(crate) struct Flows {
-    published: RwLock<HashMap<(Environment, FlowId), Arc<Published>>>,
+    published: RwLock<HashMap<(Environment, FlowId), Standing>>,
     older: RwLock<HashMap<VersionKey, Arc<Published>>>,
 }
 
@@ -54,21 +63,81 @@ pub(crate) struct Flows {
 const OLDER_MAX: usize = 1_000;
 
 impl Flows {
-    pub(crate) fn put(&self, published: Arc<Published>) {
+    pub(crate) fn put(&self, published: Arc<Published>, record: Arc<FlowRecord>) {
         let key = (published.environment.clone(), published.plan().id().clone());
-        self.published.write().unwrap_or_else(PoisonError::into_inner).insert(key, published);
+        self.published.write().unwrap_or_else(PoisonError::into_inner).insert(key, (published, record));
     }
 
     pub(crate) fn get(&self, environment: &Environment, flow: &FlowId) -> Option<Arc<Published>> {
+        self.standing(environment, flow).map(|(published, _)| published)
+    }
+
+    /// Whether it is paused, retired, and which version is the newest.
+    pub(crate) fn record(&self, environment: &Environment, flow: &FlowId) -> Option<Arc<FlowRecord>> {
+        self.standing(environment, flow).map(|(_, record)| record)
+    }
+
+    fn standing(&self, environment: &Environment, flow: &FlowId) -> Option<Standing> {
         let published = self.published.read().unwrap_or_else(PoisonError::into_inner);
         published.get(&(environment.clone(), flow.clone())).cloned()
     }
 
+    /// Where a run stands in line; none when there is no such run. One that cannot be
+    /// read stands somewhere too: its worker says what is wrong.
+    pub(crate) fn lane_of(&self, store: &dyn Store, run: &RunId) -> Option<Lane> {
+        let record = RUNS.get(store, &[run.as_str().as_bytes()]).transpose()?;
+        let published = record.as_ref().ok().and_then(|record| self.get(&record.environment, &record.flow));
+        let flow = match (published, record) {
+            (Some(published), _) => published.lane.clone(),
+            (None, Ok(RunRecord { environment, flow, .. })) => Arc::new(FlowLane { environment, flow, team: None }),
+            (None, Err(_)) => Arc::new(FlowLane {
+                environment: "unreadable".parse().expect("a name"),
+                flow: "unreadable".parse().expect("a name"),
+                team: None,
+            }),
+        };
+        Some(Lane { flow, key: 0, most: usize::MAX })
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<Published>> {
         let published = self.published.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = published.values().cloned().collect();
+        let mut all: Vec<_> = published.values().map(|(published, _)| published.clone()).collect();
         all.sort_by(|a, b| (&a.environment, a.plan().id()).cmp(&(&b.environment, b.plan().id())));
         all
+    }
+}
+
+/// How far a flow is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlowState {
+    /// Saved and checked; it runs nothing.
+    Draft,
+    /// It takes events and runs them.
+    Published,
+    /// It takes events and keeps them.
+    Paused,
+    /// It takes no events.
+    Retired,
+}
+
+impl FlowState {
+    /// As documents and the command line write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Published => "published",
+            Self::Paused => "paused",
+            Self::Retired => "retired",
+        }
+    }
+
+    fn of(record: &FlowRecord) -> Self {
+        match (&record.retired, &record.paused) {
+            (Some(_), _) => Self::Retired,
+            (None, Some(_)) => Self::Paused,
+            (None, None) => Self::Published,
+        }
     }
 }
 
@@ -84,12 +153,23 @@ pub struct FlowView {
     pub purpose: Option<String>,
     /// Where it runs.
     pub environment: Environment,
-    /// The published version.
+    /// How far it is.
+    pub state: FlowState,
+    /// The published version; 0 while there is only a draft.
     pub version: u32,
-    /// When that was applied.
+    /// When that was applied, or the draft saved.
     pub applied_at_ms: u64,
     /// By whom.
     pub applied_by: String,
+    /// Since when its events wait, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
+    /// Since when it takes no events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired: Option<Revoked>,
+    /// When the draft was saved that is not published yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft_saved_at_ms: Option<u64>,
     /// The connectors it runs on, by digest.
     pub locked: BTreeMap<PluginId, Digest>,
     /// What starts it, and how that goes.
@@ -114,8 +194,9 @@ impl Engine {
         flow::check(document, format, file, &known).map_err(EngineError::Invalid)
     }
 
-    /// Publishes a flow as its next version. The same document on the same plugins
-    /// again changes nothing.
+    /// Publishes a flow as its next version; its draft is gone then. The same document
+    /// on the same plugins again makes no version. A flow that a person paused stays
+    /// paused.
     ///
     /// # Errors
     /// Every problem found.
@@ -130,14 +211,24 @@ impl Engine {
         let plan = self.check_flow(document, format, file, environment)?;
         let locked = self.lock(&plan, environment)?;
         let _one_at_a_time = self.0.administration.lock().await;
-        let current = self.0.flows.get(environment, plan.id());
-        if let Some(current) = &current
-            && current.record.document == document
-            && current.record.locked == locked
-        {
-            return self.view(current);
-        }
-        let version = current.map_or(1, |current| current.record.version + 1);
+        let id = plan.id().clone();
+        let current = self.0.flows.get(environment, &id);
+        let is_same = |current: &Published| current.record.document == document && current.record.locked == locked;
+        let same = current.filter(|current| is_same(current));
+        let before = self.0.flows.record(environment, &id);
+        let version = match (&same, &before) {
+            (Some(same), _) => same.record.version,
+            (None, Some(before)) => before.latest.max(before.version) + 1,
+            (None, None) => 1,
+        };
+        let flow = FlowRecord {
+            id: id.clone(),
+            environment: environment.clone(),
+            version,
+            latest: before.as_ref().map_or(version, |before| before.latest.max(version)),
+            paused: before.as_ref().and_then(|before| before.paused.clone()).filter(|paused| paused.cause.is_none()),
+            retired: None,
+        };
         let plan = plan.lock(locked.clone());
         let record = VersionRecord {
             version,
@@ -147,33 +238,91 @@ impl Engine {
             applied_at_ms: self.now_ms(),
             applied_by: by.to_owned(),
         };
-        let flow = FlowRecord { id: record.plan.id().clone(), environment: environment.clone(), version };
         let mut batch = Batch::new();
-        let (in_environment, id) = (environment.as_str().as_bytes(), flow.id.as_str().as_bytes());
-        VERSIONS.put(&mut batch, &[in_environment, id, &version.to_be_bytes()], &record)?;
-        FLOWS.put(&mut batch, &[in_environment, id], &flow)?;
+        let key: [&[u8]; 2] = [environment.as_str().as_bytes(), id.as_str().as_bytes()];
+        if same.is_none() {
+            VERSIONS.put(&mut batch, &[key[0], key[1], &version.to_be_bytes()], &record)?;
+        }
+        FLOWS.put(&mut batch, &key, &flow)?;
+        DRAFTS.delete(&mut batch, &key);
         self.put_schedule(&mut batch, environment, &record.plan)?;
         self.0.store.commit(batch).await?;
-        let published = Arc::new(Published::new(environment.clone(), record)?);
-        self.0.flows.put(published.clone());
+        let published = same.map_or_else(|| Published::new(environment.clone(), record).map(Arc::new), Ok)?;
+        let resumes = before.is_some_and(|before| before.paused.is_some()) && flow.paused.is_none();
+        self.0.flows.put(published.clone(), Arc::new(flow));
         self.arm(&published);
-        self.view(&published)
+        if resumes {
+            self.wake_flow(environment, &id)?;
+        }
+        self.flow(environment, &id)
     }
 
-    /// Every published flow.
+    /// Every flow, those that are only drafts included.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// When the drafts cannot be read.
     pub fn flows(&self) -> Result<Vec<FlowView>, EngineError> {
-        self.0.flows.all().iter().map(|published| self.view(published)).collect()
+        let mut drafts: BTreeMap<(Environment, FlowId), DraftRecord> = BTreeMap::new();
+        for (environment, draft) in self.drafts()? {
+            drafts.insert((environment, draft.plan.id().clone()), draft);
+        }
+        let mut views: Vec<FlowView> = Vec::new();
+        for published in self.0.flows.all() {
+            let draft = drafts.remove(&(published.environment.clone(), published.plan().id().clone()));
+            views.push(self.view(&published, draft.as_ref())?);
+        }
+        for ((environment, _), draft) in &drafts {
+            views.push(self.view_draft(environment, draft)?);
+        }
+        views.sort_by(|a, b| (&a.environment, &a.id).cmp(&(&b.environment, &b.id)));
+        Ok(views)
     }
 
-    /// The published version of a flow.
+    /// A flow: its published version, or its draft when there is no other.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is neither.
     pub fn flow(&self, environment: &Environment, id: &FlowId) -> Result<FlowView, EngineError> {
-        self.view(&*self.published(environment, id)?)
+        let draft = self.draft(environment, id)?;
+        match (self.published(environment, id), draft) {
+            (Ok(published), draft) => self.view(&published, draft.as_ref()),
+            (Err(_), Some(draft)) => self.view_draft(environment, &draft),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    fn view(&self, published: &Published, draft: Option<&DraftRecord>) -> Result<FlowView, EngineError> {
+        let (record, plan) = (&published.record, published.plan());
+        let standing = self.0.flows.record(&published.environment, plan.id());
+        Ok(FlowView {
+            id: plan.id().clone(),
+            name: plan.name().to_owned(),
+            purpose: plan.purpose().map(str::to_owned),
+            environment: published.environment.clone(),
+            state: standing.as_deref().map_or(FlowState::Draft, FlowState::of),
+            version: record.version,
+            applied_at_ms: record.applied_at_ms,
+            applied_by: record.applied_by.clone(),
+            paused: standing.as_ref().and_then(|standing| standing.paused.clone()),
+            retired: standing.as_ref().and_then(|standing| standing.retired.clone()),
+            draft_saved_at_ms: draft.map(|draft| draft.saved_at_ms),
+            locked: record.locked.clone(),
+            trigger: self.trigger_view(published)?,
+            document: record.document.clone(),
+        })
+    }
+
+    /// A flow that is only a draft, as the version 0 that it has not got.
+    fn view_draft(&self, environment: &Environment, draft: &DraftRecord) -> Result<FlowView, EngineError> {
+        let record = VersionRecord {
+            version: 0,
+            document: draft.document.clone(),
+            plan: draft.plan.clone(),
+            locked: BTreeMap::new(),
+            applied_at_ms: draft.saved_at_ms,
+            applied_by: draft.saved_by.clone(),
+        };
+        self.view(&Published::new(environment.clone(), record)?, Some(draft))
     }
 
     pub(crate) fn published(&self, environment: &Environment, id: &FlowId) -> Result<Arc<Published>, EngineError> {
@@ -254,7 +403,7 @@ impl Engine {
             after = Some(last.to_vec());
             for (_, flow) in page {
                 let published = self.version(&flow.environment, &flow.id, flow.version)?;
-                self.0.flows.put(published);
+                self.0.flows.put(published, Arc::new(flow));
             }
         }
     }
@@ -262,21 +411,3 @@ impl Engine {
 
 /// Rows read at once at start.
 pub(crate) const PAGE: usize = 500;
-
-impl Engine {
-    fn view(&self, published: &Published) -> Result<FlowView, EngineError> {
-        let (record, plan) = (&published.record, published.plan());
-        Ok(FlowView {
-            id: plan.id().clone(),
-            name: plan.name().to_owned(),
-            purpose: plan.purpose().map(str::to_owned),
-            environment: published.environment.clone(),
-            version: record.version,
-            applied_at_ms: record.applied_at_ms,
-            applied_by: record.applied_by.clone(),
-            locked: record.locked.clone(),
-            trigger: self.trigger_view(published)?,
-            document: record.document.clone(),
-        })
-    }
-}

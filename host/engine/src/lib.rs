@@ -14,14 +14,18 @@ mod clock;
 mod connections;
 mod connectors;
 mod depth;
+mod diff;
+mod drafts;
 mod due;
 mod engine;
 mod error;
 mod explain;
 mod flows;
+mod lifecycle;
 mod past;
 mod plugins;
 mod queue;
+mod rates;
 mod records;
 mod redact;
 mod run;
@@ -30,6 +34,7 @@ mod runs;
 mod schedules;
 mod triggers;
 mod verify;
+mod workers;
 
 pub use accept::{Accepted, RunResult};
 pub use call::CallView;
@@ -37,13 +42,15 @@ pub use catalogue::BUILT_IN_WEBHOOK;
 pub use clock::{Clock, SystemClock};
 pub use connections::NewConnection;
 pub use connectors::{Connector, Connectors, Wasm};
+pub use drafts::{VersionView, Which};
 pub use engine::{Engine, Health, Options, Parts};
 pub use error::EngineError;
 pub use explain::Question;
-pub use flows::FlowView;
+pub use flows::{FlowState, FlowView};
 pub use plugins::PluginView;
 pub use records::{
-    ApprovalRecord, CallRecord, ConnectionRecord, DeadLetter, Origin, PluginRecord, Revoked, RunRecord, RunStatus,
+    ApprovalRecord, CallRecord, ConnectionRecord, DeadLetter, Origin, Paused, PluginRecord, Revoked, RunRecord,
+    RunStatus,
 };
 pub use runs::{ReplayVersion, RunView};
 pub use schedules::{Note, Occasion, ScheduleView};

@@ -181,8 +181,9 @@ impl Engine {
         let key: [&[u8]; 2] = [record.approval.environment.as_str().as_bytes(), record.approval.digest.as_bytes()];
         APPROVALS.put(&mut batch, &key, &record)?;
         self.0.store.commit(batch).await?;
+        let environment = record.approval.environment.clone();
         self.0.catalogue.put_approval(record);
-        Ok(())
+        self.reconsider(&environment).await
     }
 
     /// The component, ready to be called: loaded at its first call.

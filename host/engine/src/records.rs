@@ -85,7 +85,7 @@ pub struct ConnectionRecord {
     pub revoked: Option<Revoked>,
 }
 
-/// The published version of a flow. Key: environment, flow.
+/// A flow's standing. Key: environment, flow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FlowRecord {
     /// Its name.
@@ -94,6 +94,48 @@ pub(crate) struct FlowRecord {
     pub(crate) environment: Environment,
     /// The version that new events take.
     pub(crate) version: u32,
+    /// The newest version there is; earlier releases had no other than the published.
+    #[serde(default)]
+    pub(crate) latest: u32,
+    /// Set while its events wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) paused: Option<Paused>,
+    /// Set once it takes no events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retired: Option<Revoked>,
+}
+
+/// Since when a flow's events wait, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// When.
+    pub at_ms: u64,
+    /// By whom.
+    pub by: String,
+    /// What has to be mended, when the host paused it; it resumes by itself then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Problem>,
+}
+
+/// How long a connection's remote is left alone. Key: environment, connection.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct HoldRecord {
+    pub(crate) until_ms: u64,
+}
+
+/// A flow's document that is not published. Key: environment, flow.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct DraftRecord {
+    /// The document, as it was saved.
+    pub(crate) document: String,
+    /// What its file was called, for problems.
+    pub(crate) file: String,
+    /// The document, checked when it was saved.
+    pub(crate) plan: flow::Plan,
+    /// When it was saved.
+    pub(crate) saved_at_ms: u64,
+    /// By whom.
+    pub(crate) saved_by: String,
 }
 
 /// One version of a flow, never changed. Key: environment, flow, version.
@@ -334,7 +376,9 @@ pub(crate) struct ScheduleRecord {
 pub(crate) const PLUGINS: Table<PluginRecord> = Table::new("plugin");
 pub(crate) const APPROVALS: Table<ApprovalRecord> = Table::new("approval");
 pub(crate) const CONNECTIONS: Table<ConnectionRecord> = Table::new("connection");
+pub(crate) const HOLDS: Table<HoldRecord> = Table::new("hold");
 pub(crate) const FLOWS: Table<FlowRecord> = Table::new("flow");
+pub(crate) const DRAFTS: Table<DraftRecord> = Table::new("flow-draft");
 pub(crate) const VERSIONS: Table<VersionRecord> = Table::new("flow-version");
 pub(crate) const RUNS: Table<RunRecord> = Table::new("run");
 pub(crate) const OPEN: Table<OpenRecord> = Table::new("open");

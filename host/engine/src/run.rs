@@ -12,6 +12,7 @@ use store::{Batch, TableError};
 
 use crate::flows::Published;
 use crate::past;
+use crate::queue::Lane;
 use crate::records::{
     BODIES, CallRecord, DEAD, DELIVERIES, DeadLetter, DeliveryRecord, LINES, Line, OPEN, OpenRecord, RUNS,
     RUNS_OF_FLOW, RunRecord, RunStatus, Timer,
@@ -44,6 +45,11 @@ impl Run {
 
     pub(crate) fn id(&self) -> &RunId {
         &self.record.id
+    }
+
+    /// Where it stands in line.
+    pub(crate) fn lane(&self) -> Lane {
+        Lane { flow: self.flow.lane.clone(), key: 0, most: usize::MAX }
     }
 
     /// What expressions may know of the run.

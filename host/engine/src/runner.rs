@@ -21,7 +21,8 @@ use crate::call::{CallFor, CallTarget, not_made};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::flows::Published;
-use crate::queue::Job;
+use crate::lifecycle::open_id;
+use crate::queue::{Job, Turn};
 use crate::records::{BODIES, CallRecord, DELIVERIES, LINES, Line, OPEN, Origin, RUNS, RunStatus, Timer};
 use crate::run::{RawDelivery, Run, why};
 
@@ -45,17 +46,22 @@ pub(crate) struct Stepped {
 impl Engine {
     /// Hands jobs to workers until the queue is closed.
     pub(crate) async fn dispatch(self) {
-        while let Some(job) = self.0.queue.next().await {
-            let Ok(permit) = self.0.workers.clone().acquire_owned().await else { return };
+        while self.0.queue.offers().await {
+            let Some(place) = self.0.workers.place().await else { return };
+            let Some((job, turn)) = self.0.queue.take() else { continue };
             let engine = self.clone();
             tokio::spawn(async move {
-                engine.work(job).await;
-                drop(permit);
+                engine.work(job, &turn).await;
+                drop((turn, place));
             });
         }
     }
 
-    async fn work(&self, job: Job) {
+    /// Goes on with a run; one of a paused flow is left until it is resumed.
+    async fn work(&self, job: Job, turn: &Turn) {
+        if self.0.flows.is_paused(turn.flow()) {
+            return;
+        }
         match job {
             Job::Hot(run) => drop(self.go_on(*run, None).await),
             Job::Stored(id) => match self.load_run(&id) {
@@ -133,8 +139,8 @@ impl Engine {
             for call in std::mem::take(&mut stepped.calls) {
                 calls.push(self.perform(run.flow.clone(), run.id().clone(), call));
             }
-            let closed = self.0.queue.is_closed();
-            let due = run.due(self.now_ms()).filter(|_| !closed);
+            let held = self.is_held(&run);
+            let due = run.due(self.now_ms()).filter(|_| !held);
             let (event, record) = match due {
                 Some(spot) => (Event::RetryDue { step: spot.step, iteration: spot.iteration }, None),
                 None => match calls.next().await {
@@ -146,7 +152,9 @@ impl Engine {
                 },
             };
             let mut batch = Batch::new();
-            stepped = self.put_step(&mut run, &mut batch, event, record, self.0.queue.is_closed())?;
+            // Asked again: the call may have taken long.
+            let held = self.is_held(&run);
+            stepped = self.put_step(&mut run, &mut batch, event, record, held)?;
             self.keep(batch).await?;
         }
         let ending = run.state.ending().cloned();
@@ -155,7 +163,7 @@ impl Engine {
     }
 
     /// Nothing is under way: the run comes back when its next time has come. Without
-    /// one the host is going down, and the next start goes on.
+    /// one the host is going down or the flow is paused, and it is woken after that.
     fn park(&self, run: &Run) {
         if !run.open.timers.is_empty() {
             self.0.queue.push_timed(run.open.ready_at_ms, run.id().clone());
@@ -373,7 +381,8 @@ impl Engine {
         }
         run.put_under_way(&mut batch)?;
         let event = Event::Started { trigger: first, run: run.facts() };
-        let stepped = self.put_step(run, &mut batch, event, Some(call), self.0.queue.is_closed())?;
+        let held = self.is_held(run);
+        let stepped = self.put_step(run, &mut batch, event, Some(call), held)?;
         let bytes = batch.bytes();
         self.keep(batch).await?;
         others.into_iter().for_each(|other| self.0.queue.push(other, bytes));
@@ -482,14 +491,9 @@ impl Engine {
             let Some((last, _)) = page.last() else { return Ok(count) };
             after = Some(last.to_vec());
             for (key, open) in page {
-                let id = OPEN.parts(&key).and_then(|parts| String::from_utf8(parts.into_iter().next()?).ok());
-                let Some(id) = id.and_then(|id| id.parse::<RunId>().ok()) else { continue };
+                let Some(id) = open_id(&key) else { continue };
                 count += 1;
-                if open.ready_at_ms > self.now_ms() {
-                    self.0.queue.push_timed(open.ready_at_ms, id);
-                } else {
-                    self.0.queue.push_stored(id);
-                }
+                self.put_in_line(id, open.ready_at_ms);
             }
         }
     }

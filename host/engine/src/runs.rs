@@ -199,6 +199,7 @@ impl Engine {
             ReplayVersion::Original => self.version(&record.environment, &record.flow, record.version)?,
             ReplayVersion::Newest => self.published(&record.environment, &record.flow)?,
         };
+        self.check_room(&flow)?;
         let origin = Origin::Replay { of: id.clone(), by: by.to_owned() };
         let mut run = self.new_run(&flow, origin, RunStatus::Running);
         let mut batch = Batch::new();

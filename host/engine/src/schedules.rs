@@ -161,7 +161,7 @@ impl Engine {
             put_record(&mut batch, published, &record)?;
         }
         let due = record.due(now_ms).first(RUNS_PER_BATCH);
-        if !due.fire.is_empty() && self.0.queue.is_full() {
+        if !due.fire.is_empty() && self.check_room(published).is_err() {
             self.0.alarms.set(alarm(published), Some(now_ms + FULL_AGAIN_MS));
             return Ok(());
         }

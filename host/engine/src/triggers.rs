@@ -91,6 +91,9 @@ impl Engine {
 
     async fn answer(&self, alarm: &Alarm) -> Result<(), EngineError> {
         let Some(published) = self.0.flows.get(&alarm.environment, &alarm.flow) else { return Ok(()) };
+        if self.is_retired(&published) {
+            return Ok(());
+        }
         match (alarm.kind, published.plan().trigger()) {
             (Kind::Schedule, Trigger::Schedule(schedule)) => self.fire_schedule(&published, schedule).await,
             // The flow was published with another trigger meanwhile.

@@ -1,5 +1,6 @@
 //! `sluice flow`: flow documents and what they became.
 
+mod life;
 mod trigger;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +37,10 @@ pub(crate) enum Flow {
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },
-    /// List published flows
+    /// Save, publish, pause, resume, roll back, retire
+    #[command(flatten)]
+    Life(life::Life),
+    /// List flows, drafts included
     List,
     /// Show a flow: version, connectors, document
     #[command(after_help = "Example:\n  sluice flow show alert-on-bug")]
@@ -72,7 +76,11 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
     let documents: Vec<NewFlow> = match &command {
         Flow::Check { file } => vec![document(global, file)?],
         Flow::Apply { files } => files.iter().map(|file| document(global, file)).collect::<Result<_, _>>()?,
-        Flow::List | Flow::Show { .. } | Flow::Run { .. } => Vec::new(),
+        Flow::Life(_) | Flow::List | Flow::Show { .. } | Flow::Run { .. } => Vec::new(),
+    };
+    let draft = match &command {
+        Flow::Life(life) => life.draft(global)?,
+        Flow::Check { .. } | Flow::Apply { .. } | Flow::List | Flow::Show { .. } | Flow::Run { .. } => None,
     };
     let event = match &command {
         Flow::Run { input, .. } => input::json(input)?,
@@ -83,6 +91,7 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
             client.post("/api/v1/flows/check", &documents[0]).await.map(|reply| checked(reply, file))
         }
         Flow::Apply { .. } => apply(client, &documents).await,
+        Flow::Life(life) => life::run(client, global, life, draft.as_ref()).await,
         Flow::List => client.get("/api/v1/flows").await.map(list),
         Flow::Show { id } => client.get(&format!("/api/v1/flows/{}/{id}", global.environment)).await.map(show),
         Flow::Run { id, wait, .. } => start(client, global, id, event, *wait).await,
@@ -130,11 +139,12 @@ async fn apply(client: &Client, documents: &[NewFlow]) -> Outcome {
 }
 
 fn list(reply: Reply<List>) -> Answer {
-    let mut table = Table::new(&["ID", "ENVIRONMENT", "VERSION", "APPLIED", "STARTED BY", "NAME"]);
+    let mut table = Table::new(&["ID", "ENVIRONMENT", "STATE", "VERSION", "APPLIED", "STARTED BY", "NAME"]);
     for flow in reply.value.flows {
         table.row([
             flow.id.to_string(),
             flow.environment.to_string(),
+            flow.state.as_str().to_owned(),
             flow.version.to_string(),
             time(flow.applied_at_ms),
             trigger::word(&flow.trigger),
@@ -149,8 +159,14 @@ fn show(reply: Reply<FlowView>) -> Answer {
     let flow = &reply.value;
     let mut lines =
         vec![format!("{} ({}), version {} in {}", paint.bold(&flow.name), flow.id, flow.version, flow.environment)];
+    lines.push(format!("  state      {}", flow.state.as_str()));
+    lines.extend(life::standing(flow, paint));
     lines.extend(flow.purpose.as_ref().map(|purpose| format!("  purpose    {purpose}")));
     lines.push(format!("  applied    {} by {}", time(flow.applied_at_ms), flow.applied_by));
+    lines.extend(
+        flow.draft_saved_at_ms
+            .map(|at_ms| format!("  draft      saved {}; see sluice flow diff {}", time(at_ms), flow.id)),
+    );
     lines.extend(trigger::lines(&flow.trigger));
     lines.extend(flow.locked.iter().map(|(plugin, digest)| format!("  runs on    {plugin} {digest}")));
     lines.push(String::new());

@@ -35,7 +35,7 @@ pub(super) fn running(stage: Stage) -> Result<()> {
         ("plugin list", "what is installed, and what was approved"),
         ("policy explain --plugin http --operation get GET https://example.com/", "who says no, and why"),
         ("flow run status-to-issue --wait --input '{\"repository\":\"you/yours\"}'", "start a flow by hand"),
-        ("plugin revoke slack", "take it back: the next delivery ends as a dead letter"),
+        ("plugin revoke slack", "take it back: the flow pauses itself, and its events wait"),
     ] {
         println!("  {sluice} {command}\n      {what}");
     }

@@ -1,145 +1,18 @@
 //! The engine over a real store and a real sandbox, with a clock of the test's own.
 //! Flows here need no connector; those that do are the end-to-end cases' matter.
 
-use std::path::Path;
+mod lifecycle;
+mod support;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use egress::{Egress, EgressOptions};
-use engine::{Accepted, Clock, Engine, EngineError, Incoming, NewConnection, Options, Parts, ReplayVersion, RunStatus};
-use flow::Format;
-use model::{Credential, Environment, FlowId, RunId};
-use policy::Ceiling;
-use sandbox::Sandbox;
-use secrecy::SecretString;
+use engine::{Accepted, EngineError, Incoming, ReplayVersion, RunStatus};
+use model::RunId;
 use serde_json::json;
-use store::JournalStore;
-use vault::Vault;
 
-const DAY_MS: u64 = 24 * 3_600_000;
-
-struct ManualClock {
-    now_ms: AtomicU64,
-    drawn: AtomicU64,
-}
-
-impl Clock for ManualClock {
-    fn now_ms(&self) -> u64 {
-        self.now_ms.load(Ordering::SeqCst)
-    }
-
-    fn random(&self) -> u64 {
-        self.drawn.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)
-    }
-}
-
-/// A host over a folder; dropping it is a crash as far as the engine is concerned.
-struct Host {
-    engine: Engine,
-    store: Arc<JournalStore>,
-    clock: Arc<ManualClock>,
-}
-
-impl Host {
-    fn open(folder: &Path, clock: &Arc<ManualClock>, queue_max: usize) -> Self {
-        let vault = Vault::open(&folder.join("vault.key")).expect("a key");
-        let store = Arc::new(JournalStore::open(&folder.join("store"), store::Options::default()).expect("a store"));
-        let ceiling = Ceiling::parse("version = 1\n", "ceiling.toml").expect("a ceiling");
-        let parts = Parts {
-            folder: folder.to_owned(),
-            store: store.clone(),
-            connectors: Arc::new(
-                Sandbox::open(sandbox::Options::new(folder.join("cache"), vault.derive_key("test")))
-                    .expect("a sandbox"),
-            ),
-            vault,
-            egress: Arc::new(Egress::new(EgressOptions::default()).expect("egress")),
-            ceiling: Arc::new(ceiling),
-            clock: clock.clone(),
-            options: Options { workers: 4, queue_max },
-        };
-        Self { engine: Engine::open(parts).expect("an engine"), store, clock: clock.clone() }
-    }
-
-    async fn connect(&self) {
-        let new = NewConnection {
-            id: "hook".parse().expect("a name"),
-            environment: test(),
-            plugin: "webhook".parse().expect("a name"),
-            team: None,
-            label: None,
-            base_url: None,
-            credential: Credential::None,
-            webhook_secret: Some(SecretString::from("correct horse")),
-            scopes: Vec::new(),
-        };
-        self.engine.add_connection(new, "test").await.expect("connected");
-    }
-
-    async fn publish(&self, document: &str) {
-        self.engine.apply_flow(document, Format::Yaml, "flow.yaml", &test(), "test").await.expect("published");
-    }
-
-    async fn send(&self, flow: &str, body: &str) -> Result<Accepted, EngineError> {
-        let headers = vec![("x-token".to_owned(), "correct horse".to_owned())];
-        let incoming = Incoming { headers, query: String::new(), body: body.to_owned().into() };
-        self.engine.accept(&test(), &id(flow), incoming).await
-    }
-
-    /// Waits for the end of a run, driven by the engine's own workers.
-    async fn ended(&self, run: &RunId) -> RunStatus {
-        let waiting = async {
-            loop {
-                let status = self.engine.run_record(run).expect("a run").status;
-                if status.is_final() {
-                    return status;
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("the run ends")
-    }
-}
-
-fn test() -> Environment {
-    "test".parse().expect("a name")
-}
-
-fn id(flow: &str) -> FlowId {
-    flow.parse().expect("a name")
-}
-
-fn clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock { now_ms: AtomicU64::new(20_000 * DAY_MS), drawn: AtomicU64::new(1) })
-}
-
-fn run_of(accepted: &Accepted) -> RunId {
-    match accepted {
-        Accepted::Queued { run } | Accepted::Duplicate { run } => run.clone(),
-        Accepted::Completed(result) => result.run.clone(),
-    }
-}
-
-const HOOK: &str = r#"
-version: 1
-id: hook
-name: Hook
-trigger:
-  webhook:
-    verification: { scheme: token, header: x-token }
-    delivery_key: { from: body, pointer: /id }
-  connection: hook
-steps:
-  - id: twice
-    transform: { n: "{{ trigger.n * 2 }}" }
-output: { n: "{{ steps.twice.n }}" }
-"#;
-
-fn responding() -> String {
-    HOOK.replace("id: hook\nname", "id: respond\nname")
-        .replace("  connection: hook\n", "  connection: hook\n  respond: { within: 10s }\n")
-}
+use support::{DAY_MS, HOOK, Host, clock, id, responding, run_of, test};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_runs_once_within_the_window() {
