@@ -9,6 +9,8 @@ mod decide;
 mod host;
 mod load;
 mod report;
+mod restart;
+mod scale;
 mod start;
 mod webhook;
 mod wire;
@@ -21,7 +23,7 @@ use crate::report::Row;
 
 /// Names for several parts at once.
 const GROUPS: &[(&str, &[&str])] =
-    &[("sandbox", &["calls", "load", "decide"]), ("engine", &["webhook", "background", "start"])];
+    &[("sandbox", &["calls", "load", "decide"]), ("engine", &["webhook", "background", "scale", "restart", "start"])];
 
 /// The parts, in the order they run.
 const PARTS: &[(&str, &str)] = &[
@@ -30,6 +32,8 @@ const PARTS: &[(&str, &str)] = &[
     ("decide", "S5: one policy decision"),
     ("webhook", "E1, E2: webhooks against plain axum with the same group commit"),
     ("background", "E3, E4: webhooks acknowledged at once, against plain axum with a task queue"),
+    ("scale", "E5: a run beside ten million past runs and a hundred thousand flows (takes minutes and 10 GiB)"),
+    ("restart", "E6: start with a hundred thousand open runs"),
     ("start", "E7: cold start, idle memory, idle processor"),
 ];
 
@@ -68,6 +72,8 @@ fn measure(part: &str, target: &std::path::Path) -> Result<Vec<Row>> {
         "decide" => decide::measure(target),
         "webhook" => webhook::measure(target),
         "background" => background::measure(target),
+        "scale" => scale::measure(target),
+        "restart" => restart::measure(target),
         _ => start::measure(target),
     }
 }

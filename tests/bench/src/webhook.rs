@@ -22,10 +22,10 @@ use crate::wire::rate;
 
 const CONNECTIONS: [usize; 2] = [16, 64];
 /// Requests in one round of one side.
-const MAPPED: u64 = 8_000;
+pub(crate) const MAPPED: u64 = 8_000;
 const POSTED: u64 = 3_000;
 
-const MAP: &str = r#"
+pub(crate) const MAP: &str = r#"
 version: 1
 id: map
 name: Map and respond
