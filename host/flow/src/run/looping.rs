@@ -6,6 +6,7 @@ use model::Failure;
 use serde_json::{Value, json};
 
 use super::iteration::Spot;
+use super::walk::is_unclear;
 use crate::template::{Budget, charge};
 
 /// Errors kept by a loop that goes on; the counts tell of the others.
@@ -79,7 +80,9 @@ impl Loop {
             let problem = failure.to_problem();
             self.errors.push(json!({ "index": index, "code": problem.code, "message": problem.what }));
         }
-        if !continued && self.broken.is_none() {
+        // The first failure counts, but a doubt counts more: a person has to look at it.
+        let is_news = self.broken.as_ref().is_none_or(|broken| is_unclear(failure) && !is_unclear(&broken.failure));
+        if !continued && is_news {
             self.broken = Some(Broken { at, failure: failure.clone() });
         }
     }
@@ -100,5 +103,30 @@ impl Loop {
             self.outputs.iter().map(|output| output.as_deref().cloned().unwrap_or_default()).collect();
         let succeeded = outputs.len() - usize::try_from(self.failed).unwrap_or(usize::MAX).min(outputs.len());
         json!({ "outputs": outputs, "succeeded": succeeded, "failed": self.failed, "errors": self.errors })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::iteration::Iteration;
+    use super::*;
+
+    #[test]
+    fn a_doubt_among_the_items_is_not_hidden_by_an_earlier_failure() {
+        let clear = || Failure::AuthExpired;
+        let unclear = || Failure::MayHaveHappened { message: "look".to_owned() };
+        for (failures, wanted) in [
+            ([clear(), unclear()], unclear()),
+            ([unclear(), clear()], unclear()),
+            ([clear(), Failure::AuthRevoked], clear()),
+        ] {
+            let mut around = Loop::new(Arc::new(json!([1, 2])));
+            for (index, failure) in (0..).zip(&failures) {
+                around.begin().expect("an item is left");
+                let at = Spot { step: "post".parse().expect("a name"), iteration: Iteration::default() };
+                around.fail(index, at, failure, false);
+            }
+            assert_eq!(around.broken().map(|broken| &broken.failure), Some(&wanted));
+        }
     }
 }

@@ -348,7 +348,7 @@ fn unknown_step(step: &str) -> Failure {
     }
 }
 
-fn is_unclear(failure: &Failure) -> bool {
+pub(super) fn is_unclear(failure: &Failure) -> bool {
     matches!(failure, Failure::MayHaveHappened { .. })
 }
 
