@@ -5,8 +5,9 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,9 @@ pub struct Settings {
     pub options: Vec<String>,
     /// Where its log goes, to the end of what is there.
     pub log: PathBuf,
+    /// The program that starts it, with its arguments, such as a tracer that makes
+    /// itself a grandchild; empty: the host is started by itself.
+    pub under: Vec<String>,
 }
 
 /// A running host.
@@ -86,6 +90,7 @@ impl Settings {
             admin: "127.0.0.1:0".to_owned(),
             options: Vec::new(),
             log: folder.join("host.log"),
+            under: Vec::new(),
         }
     }
 
@@ -118,8 +123,20 @@ impl Settings {
             command.arg("--ceiling").arg(ceiling);
         }
         command.args(&self.options);
-        command
+        let Some((tracer, arguments)) = self.under.split_first() else { return command };
+        let mut outer = Command::new(tracer);
+        outer.args(arguments).arg(command.get_program()).args(command.get_args());
+        outer.env_remove("SLUICE_DATA").env_remove("SLUICE_ENVIRONMENT");
+        outer
     }
+}
+
+/// How a start went.
+pub enum Started {
+    /// The host answers.
+    Answers(Host),
+    /// It ended before it did.
+    Ended(ExitStatus, Settings),
 }
 
 impl Host {
@@ -128,6 +145,19 @@ impl Host {
     /// # Errors
     /// It ends or stays silent; the end of its log says why.
     pub fn start(settings: Settings) -> Result<Self> {
+        match Self::try_start(settings)? {
+            Started::Answers(host) => Ok(host),
+            Started::Ended(status, settings) => {
+                bail!("the host ended at once ({status}); its log says:\n{}", log_tail(&settings))
+            }
+        }
+    }
+
+    /// Starts a host that may end at once.
+    ///
+    /// # Errors
+    /// It cannot be started, or stays silent.
+    pub fn try_start(settings: Settings) -> Result<Started> {
         if let Some(folder) = settings.log.parent() {
             fs::create_dir_all(folder).with_context(|| short(folder))?;
         }
@@ -139,24 +169,27 @@ impl Host {
         })?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut host = Self { settings, child, hooks: nowhere, admin: nowhere };
-        host.wait_until_it_answers()?;
+        if let Some(status) = host.wait_until_it_answers()? {
+            return Ok(Started::Ended(status, host.settings.clone()));
+        }
         // A sender knows one address: the same one after a restart.
         host.settings.hooks = host.hooks.to_string();
         host.settings.admin = host.admin.to_string();
-        Ok(host)
+        Ok(Started::Answers(host))
     }
 
-    fn wait_until_it_answers(&mut self) -> Result<()> {
+    /// Its exit status, if it ends instead.
+    fn wait_until_it_answers(&mut self) -> Result<Option<ExitStatus>> {
         let started = Instant::now();
         while started.elapsed() < START_WITHIN {
             if let Some(status) = self.child.try_wait()? {
-                bail!("the host ended at once ({status}); its log says:\n{}", self.log_tail());
+                return Ok(Some(status));
             }
             if let Some(listening) = self.listening() {
                 (self.hooks, self.admin) = (listening.hooks, listening.admin);
                 let answer = Client::new(self.hooks).send("GET", "/healthz", &[], b"");
                 if answer.is_ok_and(|answer| answer.status == 200) {
-                    return Ok(());
+                    return Ok(None);
                 }
             }
             thread::sleep(LOOK_AGAIN_AFTER);
@@ -172,9 +205,15 @@ impl Host {
 
     /// The last lines of its log.
     pub fn log_tail(&self) -> String {
-        let text = fs::read_to_string(&self.settings.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(15)..].join("\n")
+        log_tail(&self.settings)
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// The operating system does not say.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// How it was started, with the addresses it chose.
@@ -227,6 +266,25 @@ impl Host {
         bail!("the host does not end after {} s; its log says:\n{}", STOP_WITHIN.as_secs(), self.log_tail())
     }
 
+    /// SIGTERM to a host that something may kill meanwhile; whether it ended cleanly.
+    ///
+    /// # Errors
+    /// It does not end, or fails on its own.
+    pub fn stop_or_die(mut self) -> Result<(bool, Settings)> {
+        // It may be gone already.
+        let _ = terminate(self.child.id());
+        let started = Instant::now();
+        while started.elapsed() < STOP_WITHIN {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok((true, self.settings.clone())),
+                Some(status) if status.signal().is_some() => return Ok((false, self.settings.clone())),
+                Some(status) => bail!("the host failed ({status}); its log says:\n{}", self.log_tail()),
+                None => thread::sleep(LOOK_AGAIN_AFTER),
+            }
+        }
+        bail!("the host does not end after {} s; its log says:\n{}", STOP_WITHIN.as_secs(), self.log_tail())
+    }
+
     /// Lets it run on after this process has ended.
     pub fn leave_running(self) -> Settings {
         let settings = self.settings.clone();
@@ -245,6 +303,12 @@ impl Drop for Host {
             let _ = self.child.wait();
         }
     }
+}
+
+fn log_tail(settings: &Settings) -> String {
+    let text = fs::read_to_string(&settings.log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
 }
 
 /// SIGTERM to a process.

@@ -21,4 +21,5 @@ pub mod sender;
 pub mod stage;
 pub mod storm;
 pub mod suite;
+pub mod torture;
 pub mod workspace;

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use xtask::receiver::Receiver;
 use xtask::report::Claims;
 use xtask::suite::Suite;
-use xtask::{bench, demo, kills, plugins, remote, workspace};
+use xtask::{bench, demo, kills, plugins, remote, torture, workspace};
 
 /// Builds, demonstrates and tests the project.
 #[derive(Parser)]
@@ -52,6 +52,20 @@ enum Task {
         #[arg(long, default_value_t = 30)]
         count: usize,
     },
+    /// Tortures a part of the host for as long as asked, and prints counts and seeds.
+    ///
+    /// Simulated worlds all the while; beside them kills under load, losses of power on a
+    /// real file system, a kill at every sync, injected errors, full disks, damaged files.
+    Torture {
+        /// `engine`.
+        part: Tortured,
+        /// How long.
+        #[arg(long, default_value_t = 20)]
+        minutes: u64,
+        /// Only lives through the simulated world of this seed, aloud.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Answers as Slack and GitHub do; what `demo` leaves running.
     #[command(hide = true)]
     Receiver {
@@ -60,6 +74,13 @@ enum Task {
         #[arg(long)]
         log: PathBuf,
     },
+}
+
+/// What can be tortured.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Tortured {
+    /// The engine with its store.
+    Engine,
 }
 
 fn main() -> ExitCode {
@@ -84,6 +105,8 @@ fn perform(task: Task) -> Result<bool> {
         Task::Bench { parts } => bench::bench(&parts).map(|()| true),
         Task::Plugins => plugins::build().and_then(|()| plugins::build_guests()).map(|()| true),
         Task::Kills { count } => kill(count),
+        Task::Torture { part: Tortured::Engine, seed: Some(seed), .. } => torture::replay(seed),
+        Task::Torture { part: Tortured::Engine, minutes, seed: None } => torture::engine(minutes),
         Task::Receiver { listen, log } => {
             Receiver::start(listen, Some(&log), remote::script()).context("the receiver cannot listen")?.wait();
             Ok(true)

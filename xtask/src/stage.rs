@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::api::Api;
 use crate::github::Examples;
-use crate::host::{Done, Host, Settings};
+use crate::host::{Done, Host, Settings, Started};
 use crate::npm;
 use crate::receiver::Receiver;
 use crate::remote;
@@ -32,6 +32,8 @@ pub struct Stage {
     folder: PathBuf,
     receiver: Receiver,
     host: Option<Host>,
+    /// How the host is started again, while it does not run.
+    resting: Option<Settings>,
     examples: Examples,
     webhook_secret: String,
     slack_token: String,
@@ -44,26 +46,34 @@ impl Stage {
     /// # Errors
     /// A command fails: what it printed.
     pub fn set(folder: &Path, verbose: bool) -> Result<Self> {
+        Self::set_with(folder, &folder.join("receiver.log"), verbose)
+    }
+
+    /// The same, with the receiver's record elsewhere: on a disk that stays.
+    ///
+    /// # Errors
+    /// As `set`.
+    pub fn set_with(folder: &Path, log: &Path, verbose: bool) -> Result<Self> {
         let examples = Examples::load(&npm::examples()?)?;
         for part in ["data", "files", "grants", "flows", "secrets"] {
             empty_folder(&folder.join(part))?;
         }
-        let log = folder.join("receiver.log");
         let settings = Settings {
             ceiling: Some(folder.join("ceiling.toml")),
             options: vec!["--workers".to_owned(), WORKERS.to_string()],
             ..Settings::in_folder(folder)
         };
-        for old in [&log, &settings.log] {
+        for old in [log, &settings.log] {
             // Left by an earlier demo, or not there.
             let _ = fs::remove_file(old);
         }
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let receiver = Receiver::start(any, Some(&log), remote::script()).context("the receiver cannot listen")?;
+        let receiver = Receiver::start(any, Some(log), remote::script()).context("the receiver cannot listen")?;
         let mut stage = Self {
             folder: folder.to_owned(),
             receiver,
             host: None,
+            resting: None,
             examples,
             webhook_secret: secret("hook"),
             slack_token: secret("xoxb-demo"),
@@ -192,7 +202,81 @@ impl Stage {
     /// # Errors
     /// It does not end, or not cleanly.
     pub fn stop(&mut self) -> Result<()> {
-        self.host.take().context("the host is not running")?.stop().map(drop)
+        self.resting = Some(self.host.take().context("the host is not running")?.stop()?);
+        Ok(())
+    }
+
+    /// The same for a host that something may kill meanwhile; whether it ended cleanly.
+    ///
+    /// # Errors
+    /// It does not end, or fails on its own.
+    pub fn stop_or_die(&mut self) -> Result<bool> {
+        let (cleanly, settings) = self.host.take().context("the host is not running")?.stop_or_die()?;
+        self.resting = Some(settings);
+        Ok(cleanly)
+    }
+
+    /// Kills the host, and leaves it so.
+    ///
+    /// # Errors
+    /// It was gone already.
+    pub fn kill(&mut self) -> Result<()> {
+        self.resting = Some(self.host.take().context("the host is not running")?.kill()?);
+        Ok(())
+    }
+
+    /// Starts the host again, by itself.
+    ///
+    /// # Errors
+    /// It runs, or does not come back.
+    pub fn start(&mut self) -> Result<()> {
+        let settings = self.resting.take().context("the host is running")?;
+        self.host = Some(Host::start(Settings { under: Vec::new(), ..settings })?);
+        Ok(())
+    }
+
+    /// Starts the host again under a tracer; false when it has ended at once.
+    ///
+    /// # Errors
+    /// It runs, or stays silent.
+    pub fn start_under(&mut self, tracer: &[String]) -> Result<bool> {
+        let settings = self.resting.take().context("the host is running")?;
+        match Host::try_start(Settings { under: tracer.to_vec(), ..settings })? {
+            Started::Answers(host) => self.host = Some(host),
+            Started::Ended(_, settings) => self.resting = Some(settings),
+        }
+        Ok(self.host.is_some())
+    }
+
+    /// Lets the stopped host go on with another data folder.
+    ///
+    /// # Errors
+    /// It runs.
+    pub fn move_data(&mut self, data: &Path) -> Result<()> {
+        self.resting.as_mut().context("the host is running")?.data = data.to_owned();
+        Ok(())
+    }
+
+    /// Whether the host has ended without being asked to.
+    ///
+    /// # Errors
+    /// The operating system does not say.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        let Some(host) = &mut self.host else { return Ok(true) };
+        if host.ended()?.is_none() {
+            return Ok(false);
+        }
+        self.resting = self.host.take().map(|host| host.settings().clone());
+        Ok(true)
+    }
+
+    /// Where deliveries are sent, whether the host runs or not.
+    ///
+    /// # Errors
+    /// It never ran.
+    pub fn hooks(&self) -> Result<SocketAddr> {
+        let settings = self.host.as_ref().map(Host::settings).or(self.resting.as_ref());
+        Ok(settings.context("the host never ran")?.hooks.parse()?)
     }
 
     /// Lets the host run on; the receiver ends with this value.

@@ -40,8 +40,37 @@ pub struct Aftermath {
     pub verdict: Verdict,
     /// Acknowledged deliveries whose first acknowledgement had got lost.
     pub repeated: usize,
-    /// From the kill to the first answer of the new process.
+    /// The longest time from an end to the first answer of the next process.
     pub down: Duration,
+}
+
+/// How often a host ended in a storm.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ends {
+    /// How often.
+    pub times: usize,
+    /// The longest time from an end to the first answer of the next process.
+    pub down: Duration,
+}
+
+/// A storm's deliveries under way.
+pub struct Sending<'a> {
+    progress: &'a Progress,
+    is_over: &'a dyn Fn() -> bool,
+}
+
+impl Sending<'_> {
+    /// Waits until so many deliveries are acknowledged, or all are settled.
+    pub fn wait_until(&self, acknowledged: usize) {
+        while self.progress.acknowledged() < acknowledged && !self.is_over() {
+            thread::sleep(SENDING_LOOK_AFTER);
+        }
+    }
+
+    /// Whether every delivery has its answer.
+    pub fn is_over(&self) -> bool {
+        (self.is_over)()
+    }
 }
 
 impl Stage {
@@ -50,40 +79,55 @@ impl Stage {
     /// # Errors
     /// The host does not come back, a delivery is refused, or something never settles.
     pub fn weather(&mut self, storm: &Storm) -> Result<Aftermath> {
+        self.ride_out(storm, |stage, sending| {
+            sending.wait_until(storm.kill_at);
+            let killed = Instant::now();
+            stage.kill_and_restart()?;
+            Ok(Ends { times: 1, down: killed.elapsed() })
+        })
+    }
+
+    /// Sends a storm's deliveries while `meanwhile` does its worst to the host. It says
+    /// how often the host ended, and leaves it running. Then settles and judges.
+    ///
+    /// # Errors
+    /// As `weather`.
+    pub fn ride_out(
+        &mut self,
+        storm: &Storm,
+        meanwhile: impl FnOnce(&mut Self, &Sending<'_>) -> Result<Ends>,
+    ) -> Result<Aftermath> {
         let deliveries = self.deliveries(storm);
-        let hooks = self.host()?.hooks();
+        let hooks = self.hooks()?;
         let connections = storm.connections;
         let before = self.receiver().received().len();
         let notes_before = self.notes().len();
         let progress = Progress::new();
-        let (mut down, mut outcome) = (Duration::ZERO, Outcome::default());
+        let (mut ends, mut outcome) = (Ends::default(), Outcome::default());
         thread::scope(|scope| -> Result<()> {
             let sending = scope.spawn(|| deliver_all(hooks, HOOK, deliveries, connections, &progress));
-            while progress.acknowledged() < storm.kill_at && !sending.is_finished() {
-                thread::sleep(SENDING_LOOK_AFTER);
-            }
-            let killed = Instant::now();
-            let restarted = self.kill_and_restart();
-            down = killed.elapsed();
-            if restarted.is_err() {
+            let is_over = || sending.is_finished();
+            let came_back = meanwhile(self, &Sending { progress: &progress, is_over: &is_over });
+            if came_back.is_err() {
                 progress.give_up();
             }
             outcome = sending.join().map_err(|_| anyhow::anyhow!("the sender broke"))?;
-            restarted
+            ends = came_back?;
+            Ok(())
         })?;
         ensure!(outcome.refused.is_empty(), "deliveries were refused: {}", outcome.refused.join("; "));
         ensure!(outcome.accepted.len() == storm.deliveries, "only {} were acknowledged", outcome.accepted.len());
-        let uncertain = self.settle(&outcome.accepted, before, notes_before)?;
+        let uncertain = self.settle(&outcome.accepted, before, notes_before, WORKERS * ends.times)?;
         let (received, notes) = (self.received_since(before), self.notes().split_off(notes_before));
         let verdict = judge(&Evidence {
             accepted: &outcome.accepted,
             received: &received,
             notes: &notes,
             uncertain: &uncertain,
-            uncertain_max: WORKERS,
+            uncertain_max: WORKERS * ends.times,
         });
         let repeated = outcome.accepted.iter().filter(|accepted| accepted.repeated).count();
-        Ok(Aftermath { verdict, repeated, down })
+        Ok(Aftermath { verdict, repeated, down: ends.down })
     }
 
     fn deliveries(&self, storm: &Storm) -> Vec<Delivery> {
@@ -100,7 +144,13 @@ impl Stage {
 
     /// Waits until every acknowledged delivery is settled and no run is open; the runs
     /// whose effect may have happened.
-    fn settle(&self, accepted: &[Accepted], before: usize, notes_before: usize) -> Result<BTreeSet<String>> {
+    fn settle(
+        &self,
+        accepted: &[Accepted],
+        before: usize,
+        notes_before: usize,
+        uncertain_max: usize,
+    ) -> Result<BTreeSet<String>> {
         let mut api = self.api()?;
         let mut progress = (usize::MAX, u64::MAX);
         let mut last = Instant::now();
@@ -110,13 +160,8 @@ impl Stage {
             let open = api.open_runs()?;
             let (received, notes) = (self.received_since(before), self.notes().split_off(notes_before));
             let uncertain = letters.uncertain;
-            let evidence = Evidence {
-                accepted,
-                received: &received,
-                notes: &notes,
-                uncertain: &uncertain,
-                uncertain_max: WORKERS,
-            };
+            let evidence =
+                Evidence { accepted, received: &received, notes: &notes, uncertain: &uncertain, uncertain_max };
             let missing = unsettled(&evidence);
             if missing.is_empty() && open == 0 {
                 return Ok(uncertain);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::report::Claims;
-use crate::workspace::{cargo, has, run, spoken};
-use crate::{demo, kills, plugins};
+use crate::workspace::{SIMULATED_TIME, cargo, has, run, spoken};
+use crate::{demo, kills, plugins, torture};
 
 /// Kills in the short form of the loop.
 const KILLS: usize = 30;
@@ -38,7 +38,9 @@ impl Suite {
     /// What needs no running program: format, lints, documentation.
     pub fn lint(&mut self) {
         self.part("format", || run(&mut cargo(["fmt", "--all", "--check"])));
-        self.part("clippy", || run(cargo(["clippy", "--workspace", "--all-targets"]).args(["--", "-D", "warnings"])));
+        self.part("clippy", || {
+            run(cargo(["clippy", "--workspace", "--all-targets"]).args(SIMULATED_TIME).args(["--", "-D", "warnings"]))
+        });
         self.part("documentation", || {
             run(cargo(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
         });
@@ -48,6 +50,7 @@ impl Suite {
     pub fn test(&mut self) {
         self.part("build", || {
             demo::build()?;
+            torture::build_simulator()?;
             plugins::build_guests()
         });
         self.tests();
@@ -72,10 +75,12 @@ impl Suite {
     /// nextest where it is installed; the toolchain's own runner does as well.
     fn tests(&mut self) {
         if has("cargo-nextest", "--version") {
-            self.part("tests", || run(&mut cargo(["nextest", "run", "--workspace", "--no-fail-fast"])));
-            self.part("examples in documentation", || run(&mut cargo(["test", "--workspace", "--doc", "--quiet"])));
+            self.part("tests", || run(cargo(["nextest", "run", "--workspace", "--no-fail-fast"]).args(SIMULATED_TIME)));
+            self.part("examples in documentation", || {
+                run(cargo(["test", "--workspace", "--doc", "--quiet"]).args(SIMULATED_TIME))
+            });
         } else {
-            self.part("tests", || run(&mut cargo(["test", "--workspace", "--no-fail-fast"])));
+            self.part("tests", || run(cargo(["test", "--workspace", "--no-fail-fast"]).args(SIMULATED_TIME)));
         }
     }
 

@@ -24,6 +24,10 @@ pub fn sluice() -> PathBuf {
     target().join("debug").join("sluice")
 }
 
+/// Builds the workspace with the simulator's time, which tokio pays for everywhere: one
+/// set of features for the demo, the proofs and the tests, so that nothing is built twice.
+pub const SIMULATED_TIME: [&str; 2] = ["--features", "sim/paused"];
+
 /// Where built plugins lie: `target/plugins/<name>.wasm`.
 pub fn plugins() -> PathBuf {
     target().join("plugins")
@@ -89,6 +93,18 @@ pub fn empty_folder(folder: &Path) -> Result<()> {
         Ok(()) | Err(_) => {}
     }
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))
+}
+
+/// Copies a folder into another one that exists, with all that is below it.
+///
+/// # Errors
+/// The disk says no.
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    let output = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).output().context("cp cannot be started")?;
+    if !output.status.success() {
+        bail!("{} cannot be copied: {}", short(from), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
 }
 
 /// A duration as people read it: `0.3 s`, `2 min 5 s`.

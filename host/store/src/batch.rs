@@ -86,6 +86,12 @@ impl Batch {
         self.encoded.is_empty() && self.retires.is_empty()
     }
 
+    /// True when the batch is written whatever the store holds.
+    #[must_use]
+    pub fn expects_nothing(&self) -> bool {
+        self.expectations.is_empty()
+    }
+
     /// Size of the writes in the journal, in bytes, without the frame's header.
     #[must_use]
     pub fn bytes(&self) -> usize {

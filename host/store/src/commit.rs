@@ -95,6 +95,18 @@ impl CommitError {
 #[must_use = "an unawaited commit is not known to be durable"]
 pub struct Commit(State);
 
+/// Gives a commit its outcome. Dropped without one, the commit says `Stopped`.
+#[derive(Debug)]
+pub struct Resolver(oneshot::Sender<Outcome>);
+
+impl Resolver {
+    /// The outcome. Nobody may be waiting any more.
+    pub fn resolve(self, outcome: Result<Position, CommitError>) {
+        // Whoever dropped the commit does not want to know.
+        let _ = self.0.send(outcome);
+    }
+}
+
 #[derive(Debug)]
 enum State {
     Ready(Option<Outcome>),
@@ -107,6 +119,12 @@ impl Commit {
     /// A commit whose outcome is known, for other implementations of `Store`.
     pub fn ready(outcome: Result<Position, CommitError>) -> Self {
         Self(State::Ready(Some(outcome)))
+    }
+
+    /// A commit whose outcome comes later, for other implementations of `Store`.
+    pub fn later() -> (Resolver, Self) {
+        let (sender, commit) = Self::pending();
+        (Resolver(sender), commit)
     }
 
     pub(crate) fn pending() -> (oneshot::Sender<Outcome>, Self) {

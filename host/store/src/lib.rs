@@ -30,7 +30,7 @@ mod tidy;
 mod writer;
 
 pub use batch::{Batch, KEY_BYTES_MAX};
-pub use commit::{Commit, CommitError, Position};
+pub use commit::{Commit, CommitError, Position, Resolver};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use history::{Document, Retire};
 pub use journal_store::{JournalStore, SettleError, Stats};

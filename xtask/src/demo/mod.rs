@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use crate::report::{Claims, stage};
 use crate::stage::Stage;
 use crate::storm::Storm;
-use crate::workspace::{cargo, run, short, target};
+use crate::workspace::{SIMULATED_TIME, cargo, run, short, target};
 use crate::{npm, plugins};
 
 pub use leave::stop_left_running;
@@ -59,7 +59,7 @@ pub fn build() -> Result<()> {
     // Features of dependencies as the whole workspace has them, so that the tests build
     // nothing twice.
     stage("Building the host (the first time takes minutes)", || {
-        run(&mut cargo(["build", "--workspace", "--bin", "sluice"]))
+        run(cargo(["build", "--workspace", "--bin", "sluice"]).args(SIMULATED_TIME))
     })?;
     stage("Building the connectors", plugins::build)
 }

@@ -62,6 +62,11 @@ impl SimDisk {
         self.world().faults.insert(operation, fault);
     }
 
+    /// No fault that is still planned comes true.
+    pub fn forgive(&self) {
+        self.world().faults.clear();
+    }
+
     /// How many operations have changed something, or tried to.
     #[must_use]
     pub fn operations(&self) -> u64 {

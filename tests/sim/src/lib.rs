@@ -1,0 +1,30 @@
+//! A whole host in one thread: the real engine, store, flows, policy and egress over
+//! simulated time, disk, network, connectors and people.
+//!
+//! One number, the seed, decides everything that happens in a world, so that a world
+//! that broke a promise can be lived again, step by step. Owns the faults and the
+//! judgement of what came of them. Refuses to know the inside of what it proves.
+
+mod campaign;
+mod clock;
+mod connector;
+mod crash;
+mod dice;
+mod disk;
+mod documents;
+mod judge;
+mod life;
+mod mutant;
+mod people;
+mod remote;
+mod scenario;
+mod senders;
+mod store;
+mod template;
+mod trace;
+mod world;
+
+pub use campaign::{Campaign, Tally};
+pub use mutant::Mutant;
+pub use template::Template;
+pub use world::{Lived, live};
