@@ -1,5 +1,6 @@
 //! A host in this process, as the binary assembles it, over a folder of its own.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ pub(crate) fn engine(folder: &Path, store: Arc<JournalStore>) -> Result<Engine> 
         egress: Arc::new(Egress::new(EgressOptions::default())?),
         ceiling: Arc::new(ceiling),
         clock: Arc::new(SystemClock),
-        options: Options { workers: 64, ..Options::default() },
+        options: Options { workers: 64, queue_max: 200_000, ..Options::default() },
     };
     Ok(Engine::open(parts)?)
 }
@@ -46,6 +47,13 @@ pub(crate) async fn install(engine: &Engine, wasm: &Path, grant: &str) -> Result
     let grant = Grant::parse(grant, "grant.toml").map_err(|problems| anyhow!("{problems:?}"))?;
     engine.approve_plugin(&view.record.digest.to_string(), grant, environment(), "bench", None).await?;
     Ok(())
+}
+
+/// What lets the `http` connector post to the receiver.
+pub(crate) fn http_grant(receiver: SocketAddr) -> String {
+    format!(
+        "version = 1\nplugin = \"http\"\naddresses = [\"{receiver}\"]\n[operations.send]\ndestinations = [\"POST http://{receiver}/**\"]\n[limits]\nrequests_per_minute = 100000000\n"
+    )
 }
 
 /// A connection with a webhook secret.

@@ -3,11 +3,14 @@
 //! Machines are shared and noisy: ours and the reference alternate for at least five
 //! rounds, the median of the rounds' ratios counts, and nothing here fails a build.
 
+mod background;
 mod calls;
 mod decide;
 mod host;
 mod load;
 mod report;
+mod restart;
+mod scale;
 mod start;
 mod webhook;
 mod wire;
@@ -18,22 +21,31 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::report::Row;
 
+/// Names for several parts at once.
+const GROUPS: &[(&str, &[&str])] =
+    &[("sandbox", &["calls", "load", "decide"]), ("engine", &["webhook", "background", "scale", "restart", "start"])];
+
 /// The parts, in the order they run.
 const PARTS: &[(&str, &str)] = &[
     ("calls", "S1: a plugin call against a raw loop"),
     ("load", "S4: loading 1,000 plugins against reading and hashing their files"),
     ("decide", "S5: one policy decision"),
     ("webhook", "E1, E2: webhooks against plain axum with the same group commit"),
+    ("background", "E3, E4: webhooks acknowledged at once, against plain axum with a task queue"),
+    ("scale", "E5: a run beside ten million past runs and a hundred thousand flows (takes minutes and 10 GiB)"),
+    ("restart", "E6: start with a hundred thousand open runs"),
     ("start", "E7: cold start, idle memory, idle processor"),
 ];
 
 fn main() -> Result<()> {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let wanted: Vec<String> = std::env::args().skip(1).flat_map(|name| members(&name)).collect();
     if let Some(unknown) = wanted.iter().find(|part| !PARTS.iter().any(|(name, _)| name == part)) {
         let known: Vec<String> = PARTS.iter().map(|(name, what)| format!("  {name:<8} {what}")).collect();
-        bail!("there is no part {unknown}; the parts are\n{}", known.join("\n"));
+        bail!("there is no part {unknown}; the parts are\n{}\nand `sandbox` or `engine` for several", known.join("\n"));
     }
     let target = PathBuf::from(std::env::var_os("SLUICE_TARGET").context("run this by `cargo xtask bench`")?);
+    // The references' clients need it; only the first call can install it, which this is.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut rows = Vec::new();
     for (part, what) in PARTS {
         if wanted.is_empty() || wanted.iter().any(|name| name == part) {
@@ -47,12 +59,21 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// The parts that a name stands for.
+fn members(name: &str) -> Vec<String> {
+    let group = GROUPS.iter().find(|(group, _)| *group == name);
+    group.map_or_else(|| vec![name.to_owned()], |(_, parts)| parts.iter().map(|part| (*part).to_owned()).collect())
+}
+
 fn measure(part: &str, target: &std::path::Path) -> Result<Vec<Row>> {
     match part {
         "calls" => calls::measure(target),
         "load" => load::measure(target),
         "decide" => decide::measure(target),
         "webhook" => webhook::measure(target),
+        "background" => background::measure(target),
+        "scale" => scale::measure(target),
+        "restart" => restart::measure(target),
         _ => start::measure(target),
     }
 }

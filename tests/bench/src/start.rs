@@ -82,18 +82,18 @@ fn prepare(target: &Path, sluice: &Path, folder: &Path, data: &Path) -> Result<(
     Ok(())
 }
 
-fn path(path: &Path) -> Result<&str> {
+pub(crate) fn path(path: &Path) -> Result<&str> {
     path.to_str().context("the target folder's name is not UTF-8")
 }
 
-fn run(sluice: &Path, data: &Path, arguments: &[&str]) -> Result<String> {
+pub(crate) fn run(sluice: &Path, data: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new(sluice).arg("--data").arg(data).args(arguments).output()?;
     ensure!(output.status.success(), "sluice {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Starts the host and waits for its first answer.
-fn start(sluice: &Path, data: &Path) -> Result<(Child, Duration)> {
+pub(crate) fn start(sluice: &Path, data: &Path) -> Result<(Child, Duration)> {
     let begun = Instant::now();
     let host = Command::new(sluice)
         .arg("--data")
@@ -151,7 +151,7 @@ fn processor_ticks(pid: u32) -> Result<u64> {
     Ok(ticks(14)? + ticks(15)?)
 }
 
-fn stop(mut host: Child) -> Result<()> {
+pub(crate) fn stop(mut host: Child) -> Result<()> {
     let pid = host.id().to_string();
     Command::new("kill").args(["-TERM", &pid]).status()?;
     ensure!(host.wait()?.success(), "the host did not end cleanly");

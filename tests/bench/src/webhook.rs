@@ -22,10 +22,10 @@ use crate::wire::rate;
 
 const CONNECTIONS: [usize; 2] = [16, 64];
 /// Requests in one round of one side.
-const MAPPED: u64 = 8_000;
+pub(crate) const MAPPED: u64 = 8_000;
 const POSTED: u64 = 3_000;
 
-const MAP: &str = r#"
+pub(crate) const MAP: &str = r#"
 version: 1
 id: map
 name: Map and respond
@@ -104,7 +104,7 @@ pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
 }
 
 /// About 1 KiB of an issue, with an id of its own.
-fn payload(turn: u64, number: u64) -> String {
+pub(crate) fn payload(turn: u64, number: u64) -> String {
     let body = "The door does not close any more since the last update. ".repeat(14);
     json!({
         "id": format!("{turn}-{number}"), "n": number, "action": "labeled",
@@ -123,18 +123,13 @@ async fn serve(folder: &Path, target: &Path) -> Result<Places> {
     let store = Arc::new(JournalStore::open(&folder.join("store"), store::Options::default())?);
     let engine = host::engine(folder, store)?;
     engine.run()?;
-    let grant = format!(
-        "version = 1\nplugin = \"http\"\naddresses = [\"{receiver}\"]\n[operations.send]\ndestinations = [\"POST http://{receiver}/**\"]\n[limits]\nrequests_per_minute = 100000000\n"
-    );
-    host::install(&engine, &target.join("plugins/http.wasm"), &grant).await?;
+    host::install(&engine, &target.join("plugins/http.wasm"), &host::http_grant(receiver)).await?;
     host::connect(&engine, engine::BUILT_IN_WEBHOOK, "bench-hook", None).await?;
     host::connect(&engine, "http", "receiver", Some(format!("http://{receiver}"))).await?;
     host::publish(&engine, MAP).await?;
     host::publish(&engine, POST).await?;
     let host = listen(api::hooks_router(engine, host::environment())).await?;
 
-    // Only the first call in a process can install it, which this is.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let plain = Plain {
         store: Arc::new(JournalStore::open(&folder.join("plain"), store::Options::default())?),
         client: reqwest::Client::builder().no_proxy().build()?,
@@ -144,7 +139,7 @@ async fn serve(folder: &Path, target: &Path) -> Result<Places> {
     Ok(Places { host, reference: listen(router).await? })
 }
 
-async fn listen(router: Router) -> Result<SocketAddr> {
+pub(crate) async fn listen(router: Router) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, router).await });
