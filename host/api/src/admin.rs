@@ -12,7 +12,7 @@ use crate::hooks::alive;
 use crate::request::Json;
 use crate::watch::watched;
 use crate::wire::Alive;
-use crate::{connections, flows, lifecycle, plugins, policies, runs};
+use crate::{connections, dead, flows, lifecycle, plugins, policies, runs};
 
 /// What administrators may reach.
 pub fn admin_router(engine: Engine, auth: Auth) -> Router {
@@ -57,8 +57,17 @@ fn flow_routes() -> Router<Engine> {
         .merge(lifecycle_routes())
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::show))
-        .route("/runs/{id}/replay", post(runs::replay))
-        .route("/dead-letters", get(runs::dead_letters))
+        .route("/runs/{id}/replay", post(dead::replay))
+        .merge(dead_letter_routes())
+}
+
+fn dead_letter_routes() -> Router<Engine> {
+    Router::new()
+        .route("/dead-letters", get(dead::list))
+        .route("/dead-letters/replay", post(dead::replay_many))
+        .route("/dead-letters/discard", post(dead::discard_many))
+        .route("/dead-letters/{id}", get(dead::show))
+        .route("/dead-letters/{id}/discard", post(dead::discard))
 }
 
 fn lifecycle_routes() -> Router<Engine> {

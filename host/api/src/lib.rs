@@ -11,6 +11,7 @@ mod auth;
 mod body;
 mod budget;
 mod connections;
+mod dead;
 mod error;
 mod flows;
 mod hooks;

@@ -4,7 +4,7 @@
 //! use these types, so that the command line cannot drift from the API.
 
 use engine::Occasion;
-use model::{ConnectionId, Environment, OperationId, PluginId, Problem, RunId, Scope, Team};
+use model::{ConnectionId, Environment, FlowId, OperationId, PluginId, Problem, RunId, Scope, StepId, Team};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -279,13 +279,73 @@ pub struct NewRun {
     pub input: Value,
 }
 
-/// Asks for a run once more.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+/// Asks for a run once more: from the start, perhaps with another event; or from a
+/// step, perhaps with another input; or behind the call that it gave up at.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewReplay {
     /// With which version of the flow.
     #[serde(default)]
     pub version: Version,
+    /// The step that begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<StepId>,
+    /// The event instead of the run's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Value>,
+    /// The step's input instead of what its expressions say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+    /// The call that the run gave up at took effect; this is what it returned.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub happened: Option<Value>,
+    /// Make a call again that may have taken effect.
+    #[serde(default)]
+    pub repeat: bool,
+    /// Only say what it would do.
+    #[serde(default)]
+    pub dry: bool,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A value that is there, null included.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
+}
+
+/// Which dead letters, and what becomes of them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeadSelection {
+    /// Those of one environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+    /// Those of one flow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<FlowId>,
+    /// Those with this problem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Replayed with which version of the flow.
+    #[serde(default)]
+    pub version: Version,
+    /// Make calls again that may have taken effect.
+    #[serde(default)]
+    pub repeat: bool,
+    /// Discarded why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Puts a dead letter aside.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewDiscard {
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Which version of the flow a replay takes.

@@ -377,7 +377,7 @@ fn parse_event(published: &Published, incoming: &Incoming) -> Result<Value, Engi
     Ok(event)
 }
 
-fn check_event(published: &Published, event: &Value) -> Result<(), EngineError> {
+pub(crate) fn check_event(published: &Published, event: &Value) -> Result<(), EngineError> {
     if is_too_deep(event) {
         return Err(EngineError::invalid(
             Problem::new("too-deep", format!("the event nests deeper than {DEPTH_MAX} levels"))

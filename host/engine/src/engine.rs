@@ -207,9 +207,9 @@ impl Engine {
                 return;
             }
             if round % TIDY_SEEN_ROUNDS == 0
-                && let Err(error) = self.forget_seen().await
+                && let Err(error) = self.forget_old().await
             {
-                tracing::warn!(error = &error as &dyn std::error::Error, "old deliveries could not be forgotten");
+                tracing::warn!(error = &error as &dyn std::error::Error, "what is old could not be forgotten");
             }
             self.forget_past();
             // Either is a reason to look again.
@@ -223,6 +223,13 @@ impl Engine {
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// Buckets of seen deliveries end every three days; an hour is often enough.
 const TIDY_SEEN_ROUNDS: u64 = 60;
+
+impl Engine {
+    async fn forget_old(&self) -> Result<(), EngineError> {
+        self.forget_seen().await?;
+        self.forget_settled().await
+    }
+}
 
 /// Every row of a table, page by page.
 fn all<T, K: AsRef<[u8]>, E: Into<EngineError>>(

@@ -13,6 +13,7 @@ mod catalogue;
 mod clock;
 mod connections;
 mod connectors;
+mod dead;
 mod depth;
 mod diff;
 mod drafts;
@@ -22,12 +23,15 @@ mod error;
 mod explain;
 mod flows;
 mod lifecycle;
+mod listing;
 mod past;
 mod plugins;
+mod preview;
 mod queue;
 mod rates;
 mod records;
 mod redact;
+mod replay;
 mod run;
 mod runner;
 mod runs;
@@ -42,17 +46,21 @@ pub use catalogue::BUILT_IN_WEBHOOK;
 pub use clock::{Clock, SystemClock};
 pub use connections::NewConnection;
 pub use connectors::{Connector, Connectors, Wasm};
+pub use dead::{DeadFilter, DeadPage, RefusedRun, SettledRun, Settlement, Treatment};
 pub use drafts::{VersionView, Which};
 pub use engine::{Engine, Health, Options, Parts};
 pub use error::EngineError;
 pub use explain::Question;
 pub use flows::{FlowState, FlowView};
+pub use listing::{RunFilter, RunPage};
 pub use plugins::PluginView;
+pub use preview::{PlannedCall, Preview};
 pub use records::{
     ApprovalRecord, CallRecord, ConnectionRecord, DeadLetter, Origin, Paused, PluginRecord, Revoked, RunRecord,
-    RunStatus,
+    RunStatus, Settled, SettledAs,
 };
-pub use runs::{ReplayVersion, RunView};
+pub use replay::{Replay, ReplayFrom, ReplayVersion};
+pub use runs::RunView;
 pub use schedules::{Note, Occasion, ScheduleView};
 pub use triggers::TriggerView;
 pub use verify::{Incoming, Refusal, verify};

@@ -338,6 +338,35 @@ pub struct DeadLetter {
     /// The run that a person started in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replayed_as: Option<RunId>,
+    /// What became of it; none: it waits for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
+}
+
+/// What became of a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// When.
+    pub at_ms: u64,
+    /// By whom.
+    pub by: String,
+    /// How.
+    pub how: SettledAs,
+    /// Why, if the person said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// How a dead letter was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SettledAs {
+    /// Another run does it once more.
+    Replayed,
+    /// Nothing is done.
+    Discarded,
+    /// The call had taken effect; another run does the rest.
+    Happened,
 }
 
 /// A delivery seen before. Key: environment, flow, bucket, hash of the key.
@@ -384,6 +413,8 @@ pub(crate) const RUNS: Table<RunRecord> = Table::new("run");
 pub(crate) const OPEN: Table<OpenRecord> = Table::new("open");
 pub(crate) const DELIVERIES: Table<DeliveryRecord> = Table::new("delivery");
 pub(crate) const LINES: Table<Line> = Table::new("line");
+/// Letters that are not open any more. Key: run.
+pub(crate) const DEAD_SETTLED: Table<DeadLetter> = Table::new("dead-settled");
 pub(crate) const DEAD: Table<DeadLetter> = Table::new("dead");
 pub(crate) const SCHEDULES: Table<ScheduleRecord> = Table::new("schedule");
 pub(crate) const SEEN: Table<SeenRecord> = Table::new("seen");

@@ -173,6 +173,7 @@ impl Run {
             problem: failure.to_problem(),
             failure,
             replayed_as: None,
+            settled: None,
         };
         DEAD.put(batch, &[self.id().as_str().as_bytes()], &letter)?;
         self.put_ended(batch, at_ms, RunStatus::Failed)

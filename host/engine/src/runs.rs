@@ -1,19 +1,16 @@
-//! Looking at runs, and asking for them once more.
+//! Looking at runs: one by one with everything about them, or as a list.
 
 use std::sync::Arc;
 
 use flow::{Entry, StepView};
 use model::{Environment, FlowId, Problem, RunId};
 use serde_json::Value;
-use store::{Batch, Order};
+use store::Order;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::records::{
-    BODIES, CallRecord, DEAD, DELIVERIES, DeadLetter, Line, OPEN, Origin, RUNS, RUNS_OF_FLOW, RunRecord, RunStatus,
-};
+use crate::records::{CallRecord, DeadLetter, Line, OPEN, RUNS, RUNS_OF_FLOW, RunRecord, RunStatus};
 use crate::redact::redact;
-use crate::run::{RawDelivery, Run};
 
 /// A run, as people look at it.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -39,16 +36,6 @@ pub struct RunView {
     /// Why it gave up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<DeadLetter>,
-}
-
-/// Which version a replay takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ReplayVersion {
-    /// The one the run had.
-    #[default]
-    Original,
-    /// The published one.
-    Newest,
 }
 
 impl Engine {
@@ -140,7 +127,7 @@ impl Engine {
             steps,
             calls: lines.into_iter().filter_map(|line: Line| line.call).collect(),
             output,
-            dead_letter: DEAD.get(store, &parts)?,
+            dead_letter: self.find_letter(id)?,
             record,
         })
     }
@@ -161,97 +148,6 @@ impl Engine {
                 Problem::new("unknown-run", format!("there is no run {id}")).fix("list them: sluice run list"),
             )
         })
-    }
-
-    /// Dead letters, newest first, before `before` (exclusive).
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn dead_letters(&self, before: Option<&RunId>, limit: usize) -> Result<Vec<DeadLetter>, EngineError> {
-        let after = before.map(|id| DEAD.key(&[id.as_str().as_bytes()]));
-        let page = DEAD.list(&*self.0.store, &[], after.as_deref(), limit, Order::Descending)?;
-        Ok(page.into_iter().map(|(_, letter)| letter).collect())
-    }
-
-    /// Runs the event of an ended run once more, from the start. Effects get new
-    /// idempotency keys: what took effect then may take effect again.
-    ///
-    /// # Errors
-    /// When there is no such run, or it has not ended.
-    pub async fn replay(&self, id: &RunId, version: ReplayVersion, by: &str) -> Result<RunId, EngineError> {
-        self.check_open()?;
-        let record = self.run_record(id)?;
-        if !record.status.is_final() {
-            return Err(EngineError::Conflict(
-                Problem::new("run-open", format!("run {id} has not ended"))
-                    .fix(format!("wait for its end: sluice run show {id}")),
-            ));
-        }
-        let parts: [&[u8]; 1] = [id.as_str().as_bytes()];
-        let letter = DEAD.get(&*self.0.store, &parts)?;
-        if let Some(again) = letter.as_ref().and_then(|letter| letter.replayed_as.as_ref()) {
-            return Err(EngineError::Conflict(
-                Problem::new("replayed", format!("run {id} was replayed already, as {again}"))
-                    .fix(format!("look at it: sluice run show {again}; if it failed too, replay that one")),
-            ));
-        }
-        let flow = match version {
-            ReplayVersion::Original => self.version(&record.environment, &record.flow, record.version)?,
-            ReplayVersion::Newest => self.published(&record.environment, &record.flow)?,
-        };
-        self.check_room(&flow)?;
-        let origin = Origin::Replay { of: id.clone(), by: by.to_owned() };
-        let mut run = self.new_run(&flow, origin, RunStatus::Running);
-        let mut batch = Batch::new();
-        match self.event_of(id)? {
-            Some(event) => {
-                run.put_accepted(&mut batch)?;
-                let started = Entry::Started { trigger: event, run: run.facts() };
-                run.put_line(&mut batch, self.now_ms(), vec![started], None)?;
-            }
-            None => {
-                run.record.status = RunStatus::Received;
-                run.delivery = Some(self.raw_of(id)?);
-                run.put_accepted(&mut batch)?;
-            }
-        }
-        if let Some(mut letter) = letter {
-            letter.replayed_as = Some(run.id().clone());
-            DEAD.put(&mut batch, &parts, &letter)?;
-        }
-        self.push_committed(run, batch).await
-    }
-
-    async fn push_committed(&self, run: Run, batch: Batch) -> Result<RunId, EngineError> {
-        let (new, bytes) = (run.id().clone(), batch.bytes());
-        self.0.store.commit(batch).await?;
-        self.0.queue.push(run, bytes);
-        Ok(new)
-    }
-
-    fn event_of(&self, id: &RunId) -> Result<Option<Arc<Value>>, EngineError> {
-        let lines = self.lines(id)?;
-        let entries: Vec<&Entry> = lines.iter().flat_map(|line| &line.entries).collect();
-        Ok(flow::State::replay(entries).trigger().cloned())
-    }
-
-    fn raw_of(&self, id: &RunId) -> Result<RawDelivery, EngineError> {
-        let parts: [&[u8]; 1] = [id.as_str().as_bytes()];
-        let gone = || {
-            EngineError::Conflict(Problem::new(
-                "delivery-gone",
-                format!("run {id} held nothing for its flow, so there is nothing to replay"),
-            ))
-        };
-        if let Some(record) = DELIVERIES.get(&*self.0.store, &parts)? {
-            let body = self.0.store.get(&BODIES.key(&parts))?.unwrap_or_default();
-            return Ok(RawDelivery { record, body });
-        }
-        let (key, value) = self.past_rows(id, &DELIVERIES.key(&parts))?.into_iter().next().ok_or_else(gone)?;
-        let record = DELIVERIES.parse(&key, &value)?;
-        let body =
-            self.past_rows(id, &BODIES.key(&parts))?.into_iter().next().map(|(_, body)| body).unwrap_or_default();
-        Ok(RawDelivery { record, body })
     }
 
     fn redact_step(&self, plan: &flow::Plan, step: &mut StepView) {

@@ -23,4 +23,4 @@ pub use run::{
 };
 pub use schedule::{Cron, CronError, Missed, Rhythm, Schedule, Zone};
 pub use template::{FILTERS, TESTS, Template};
-pub use view::{ItemView, ItemsView, StepKind, StepOutcome, StepView, steps_view};
+pub use view::{ItemView, ItemsView, StepKind, StepOutcome, StepView, steps_view, subject};

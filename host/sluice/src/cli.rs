@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use model::Environment;
 
-use crate::{connection, flow, plugin, policy, run, serve};
+use crate::{connection, dead, flow, plugin, policy, run, serve};
 
 /// Connectors you can approve, flows you can trust.
 #[derive(Debug, Parser)]
@@ -27,6 +27,7 @@ Examples:
   sluice flow apply alert.yaml                           publish a flow
   sluice run list                                        what happened
   sluice run show RUN                                    why it happened
+  sluice dead list                                       what gave up, and what to do about it
 
 Exit codes:
   0 done   1 failed, with a problem printed   2 wrong usage
@@ -73,6 +74,9 @@ pub(crate) enum Command {
     /// Runs: list, look at, replay
     #[command(subcommand)]
     Run(run::Run),
+    /// Dead letters: list, show, edit, replay, discard
+    #[command(subcommand)]
+    Dead(dead::Dead),
     /// Compiles the component on standard input; the host calls this
     #[command(hide = true)]
     CompileComponent,

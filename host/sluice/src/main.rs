@@ -8,6 +8,7 @@ mod cli;
 mod client;
 mod compile;
 mod connection;
+mod dead;
 mod exit;
 mod flow;
 mod folder;
@@ -52,6 +53,7 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
             Command::Policy(command) => policy::run(global, command).await,
             Command::Flow(command) => flow::run(global, command).await,
             Command::Run(command) => run::run(global, command).await,
+            Command::Dead(command) => dead::run(global, command).await,
             Command::Serve(_) | Command::CompileComponent => unreachable!("handled before"),
         }
     })

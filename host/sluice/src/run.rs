@@ -21,7 +21,7 @@ pub(crate) use page::{access_lines, log_line, page};
 pub(crate) enum Run {
     /// List runs, newest first
     #[command(
-        after_help = "Examples:\n  sluice run list\n  sluice run list --flow alert-on-bug --status failed --limit 20"
+        after_help = "Examples:\n  sluice run list\n  sluice run list --flow alert-on-bug --status failed --since 2h\n  sluice run list --since 2026-11-22T08:00:00Z --until 2026-11-22T09:00:00Z"
     )]
     List {
         /// Runs of this flow only, in --environment
@@ -30,6 +30,12 @@ pub(crate) enum Run {
         /// Runs of this status only
         #[arg(long, value_name = "STATUS", value_parser = ["received", "running", "succeeded", "failed", "ignored"])]
         status: Option<String>,
+        /// Accepted at this time or later: 2026-11-22T08:00:00Z, or 2h for two hours ago
+        #[arg(long, value_name = "TIME", value_parser = when)]
+        since: Option<u64>,
+        /// Accepted before this time
+        #[arg(long, value_name = "TIME", value_parser = when)]
+        until: Option<u64>,
         /// How many at most
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
         limit: u16,
@@ -55,6 +61,9 @@ pub(crate) enum Run {
         /// With the published version of the flow, not the run's own
         #[arg(long)]
         newest: bool,
+        /// Make a call again that may have taken effect
+        #[arg(long)]
+        yes_repeat: bool,
         /// Wait for the new run's end and show it
         #[arg(long)]
         wait: bool,
@@ -69,17 +78,20 @@ struct List {
 
 pub(crate) async fn run(global: &Global, command: Run) -> Outcome {
     Client::with(global, async |client| match &command {
-        Run::List { flow, status, limit, before } => {
-            let path = list_path(global, flow.as_ref(), status.as_deref(), *limit, before.as_ref());
+        Run::List { flow, status, since, until, limit, before } => {
+            let mut path = list_path(global, flow.as_ref(), status.as_deref(), *limit, before.as_ref());
+            path.extend(since.map(|at_ms| format!("&since_ms={at_ms}")));
+            path.extend(until.map(|at_ms| format!("&until_ms={at_ms}")));
             client.get(&path).await.map(list)
         }
         Run::Show { id } => {
             let reply: Reply<RunView> = client.get(&format!("/api/v1/runs/{id}")).await?;
             Ok(Answer::done(reply.json, page(&reply.value, Paint::stdout())))
         }
-        Run::Replay { id, newest, wait } => {
+        Run::Replay { id, newest, yes_repeat, wait } => {
             let version = if *newest { Version::Newest } else { Version::Original };
-            let reply = client.post(&format!("/api/v1/runs/{id}/replay"), &NewReplay { version }).await?;
+            let new = NewReplay { version, repeat: *yes_repeat, ..NewReplay::default() };
+            let reply = client.post(&format!("/api/v1/runs/{id}/replay"), &new).await?;
             started(client, reply, *wait).await
         }
     })
@@ -104,6 +116,25 @@ fn list_path(
         path.push_str(&format!("&before={before}"));
     }
     path
+}
+
+/// A point in time, or how long ago.
+fn when(text: &str) -> Result<u64, String> {
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return u64::try_from(at.as_millisecond()).map_err(|_| "times before 1970 hold no runs".to_owned());
+    }
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit_ms = match unit {
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err("write a time such as 2026-11-22T08:00:00Z, or 30m, 2h, 7d ago".to_owned()),
+    };
+    let ago_ms = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms));
+    let ago_ms = ago_ms.ok_or_else(|| format!("{number:?} is no number of times {unit}"))?;
+    Ok(engine::Clock::now_ms(&engine::SystemClock).saturating_sub(ago_ms))
 }
 
 fn list(reply: Reply<List>) -> Answer {

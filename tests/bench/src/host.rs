@@ -35,7 +35,7 @@ pub(crate) fn engine(folder: &Path, store: Arc<JournalStore>) -> Result<Engine> 
         egress: Arc::new(Egress::new(EgressOptions::default())?),
         ceiling: Arc::new(ceiling),
         clock: Arc::new(SystemClock),
-        options: Options { workers: 64, queue_max: 200_000, ..Options::default() },
+        options: Options { workers: 64, queue_max: 200_000 },
     };
     Ok(Engine::open(parts)?)
 }

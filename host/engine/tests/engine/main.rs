@@ -1,6 +1,7 @@
 //! The engine over a real store and a real sandbox, with a clock of the test's own.
 //! Flows here need no connector; those that do are the end-to-end cases' matter.
 
+mod dead;
 mod lifecycle;
 mod support;
 

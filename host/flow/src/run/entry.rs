@@ -182,6 +182,13 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Iteration::is_empty")]
         iteration: Iteration,
     },
+    /// A person gave a step's input, instead of what its expressions say.
+    Given {
+        /// The step; it lies outside of loops.
+        step: StepId,
+        /// Its input.
+        input: Arc<Value>,
+    },
     /// A person asked for the end; the calls under way are waited for.
     Cancelling {
         /// Why.

@@ -22,6 +22,8 @@ pub struct State {
     pub(super) run: Option<RunFacts>,
     pub(super) trigger: Option<Known>,
     pub(super) threads: BTreeMap<Iteration, Thread>,
+    /// What a person gave instead of a step's expressions.
+    pub(super) given: BTreeMap<StepId, Arc<Value>>,
     pub(super) cancelling: Option<String>,
     pub(super) ending: Option<Ending>,
 }
@@ -124,6 +126,9 @@ impl State {
             Entry::LoopEnded { step, iteration } => {
                 let output = self.looping(iteration).map(|around| Arc::new(around.output()));
                 self.leave(step, iteration, output.unwrap_or_default());
+            }
+            Entry::Given { step, input } => {
+                self.given.insert(step.clone(), Arc::clone(input));
             }
             Entry::Cancelling { reason } => self.cancelling = Some(reason.clone()),
             Entry::Finished(ending) => self.ending = Some(ending.clone()),

@@ -169,7 +169,11 @@ impl<'a> Walk<'a> {
 
     fn call(&mut self, spot: &Spot, action: &Action) -> Result<(), Failure> {
         let Spot { step, iteration } = spot.clone();
-        let input = Arc::new(self.eval(&iteration, &action.input, || format!("steps.{step}.input"))?);
+        let given = iteration.is_empty().then(|| self.state.given.get(&step).cloned()).flatten();
+        let input = match given {
+            Some(given) => given,
+            None => Arc::new(self.eval(&iteration, &action.input, || format!("steps.{step}.input"))?),
+        };
         let Some(run) = &self.state.run else { return Ok(()) };
         let key = idempotency_key(&run.id, &step, &iteration);
         self.record(Entry::Intended { step, iteration, input, key });

@@ -6,6 +6,8 @@
 
 mod tell;
 
+pub use tell::subject;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -146,7 +148,7 @@ impl Told<'_> {
             let outcome = if *continued { StepOutcome::Continued } else { StepOutcome::Failed };
             return self.end_item(step, iteration, outcome);
         }
-        let Some(spot) = tell::subject(entry) else { return };
+        let Some(spot) = subject(entry) else { return };
         let Some(step) = self.plan.find(&spot.step) else { return };
         let iteration = &spot.iteration;
         let view = self.steps.entry(spot.clone()).or_insert_with(|| unreached(step, iteration));

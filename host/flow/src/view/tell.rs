@@ -6,13 +6,15 @@ use super::{ItemsView, StepOutcome, StepView};
 use crate::run::{Branch, Entry, Iteration, Spot};
 
 /// The step that an entry is about; an item's end is its loop's matter.
-pub(super) fn subject(entry: &Entry) -> Option<Spot> {
+pub fn subject(entry: &Entry) -> Option<Spot> {
     let spot =
         |step: &model::StepId, iteration: &Iteration| Some(Spot { step: step.clone(), iteration: iteration.clone() });
     match entry {
-        Entry::Started { .. } | Entry::ItemSucceeded { .. } | Entry::ItemFailed { .. } | Entry::Cancelling { .. } => {
-            None
-        }
+        Entry::Started { .. }
+        | Entry::Given { .. }
+        | Entry::ItemSucceeded { .. }
+        | Entry::ItemFailed { .. }
+        | Entry::Cancelling { .. } => None,
         Entry::Branched { step, iteration, .. }
         | Entry::Skipped { step, iteration }
         | Entry::Evaluated { step, iteration, .. }
@@ -30,7 +32,11 @@ pub(super) fn subject(entry: &Entry) -> Option<Spot> {
 /// Takes an entry about this step into its view.
 pub(super) fn tell(view: &mut StepView, entry: &Entry) {
     match entry {
-        Entry::Started { .. } | Entry::ItemSucceeded { .. } | Entry::ItemFailed { .. } | Entry::Cancelling { .. } => {}
+        Entry::Started { .. }
+        | Entry::Given { .. }
+        | Entry::ItemSucceeded { .. }
+        | Entry::ItemFailed { .. }
+        | Entry::Cancelling { .. } => {}
         Entry::Branched { taken, .. } => {
             view.outcome = StepOutcome::Succeeded;
             view.taken = Some(branch_words(*taken));

@@ -204,7 +204,7 @@ fn tell_end(lines: &mut Vec<String>, run: &RunView, paint: Paint) {
     match &letter.replayed_as {
         Some(again) => lines.push(format!("  replayed       as {again}: sluice run show {again}")),
         None => lines.push(format!(
-            "  what next      once mended: sluice run replay {} (with --newest after a change of the flow)",
+            "  what next      once mended: sluice dead replay {} (with --newest after a change of the flow)",
             record.id
         )),
     }
@@ -292,7 +292,7 @@ mod tests {
             "what happened  the remote answered 503: busy",
             "likely cause   it is down",
             "how to fix it  wait",
-            "sluice run replay 00000000000000000000000000000000",
+            "sluice dead replay 00000000000000000000000000000000",
         ] {
             assert!(page.contains(wanted), "{wanted:?} is missing in\n{page}");
         }
