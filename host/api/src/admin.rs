@@ -44,7 +44,7 @@ fn plugin_routes() -> Router<Engine> {
 fn connection_routes() -> Router<Engine> {
     Router::new()
         .route("/connections", post(connections::add).get(connections::list))
-        .route("/connections/{environment}/{id}", delete(connections::revoke))
+        .route("/connections/{environment}/{id}", get(connections::show).delete(connections::revoke))
         .route("/connections/{environment}/{id}/check", post(connections::check))
 }
 

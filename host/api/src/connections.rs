@@ -1,7 +1,7 @@
-//! Connections: add, list, check, revoke. A secret goes in and never comes out.
+//! Connections: add, list, show, check, revoke. A secret goes in and never comes out.
 
 use axum::extract::State;
-use engine::{CallView, ConnectionRecord, Engine};
+use engine::{CallView, ConnectionRecord, ConnectionView, Engine};
 use http::StatusCode;
 use model::{ConnectionId, Credential, Environment};
 use serde::Serialize;
@@ -49,6 +49,13 @@ fn credential(auth: NewAuth) -> Credential {
 
 pub(crate) async fn list(State(engine): State<Engine>) -> Json<ConnectionList> {
     Json(ConnectionList { connections: engine.connections() })
+}
+
+pub(crate) async fn show(
+    State(engine): State<Engine>,
+    Path((environment, id)): Path<(Environment, ConnectionId)>,
+) -> Result<Json<ConnectionView>, ApiError> {
+    Ok(Json(engine.show_connection(&environment, &id)?))
 }
 
 pub(crate) async fn check(

@@ -126,7 +126,7 @@ impl Engine {
         by: &str,
     ) -> Result<RunId, EngineError> {
         self.check_open()?;
-        let published = self.published(environment, flow)?;
+        let published = self.published_for_event(environment, flow)?;
         let instead = match published.plan().trigger() {
             Trigger::Manual { .. } => None,
             Trigger::Connector { .. } | Trigger::Webhook { .. } => {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use model::{ConnectionId, Credential, Environment, Manifest, PluginId, Problem, Scope, Team, parse_base_url};
+use model::{ConnectionId, Credential, Environment, FlowId, Manifest, PluginId, Problem, Scope, Team, parse_base_url};
 use policy::ConnectionFacts;
 use secrecy::{ExposeSecret as _, SecretString};
 use store::Batch;
@@ -16,6 +16,7 @@ use crate::call::{CallTarget, CallView};
 use crate::catalogue::{BUILT_IN_WEBHOOK, LiveConnection};
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::flows::Published;
 use crate::records::{CONNECTIONS, ConnectionRecord, Revoked};
 
 /// A connection to be made. Secrets come in here and are sealed at once.
@@ -39,6 +40,19 @@ pub struct NewConnection {
     pub webhook_secret: Option<SecretString>,
     /// The scopes that the credential holds.
     pub scopes: Vec<Scope>,
+}
+
+/// A connection, as people look at it.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct ConnectionView {
+    /// What is kept of it.
+    #[serde(flatten)]
+    pub record: ConnectionRecord,
+    /// Its remote asked to be left alone until then: every call over it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limited_until_ms: Option<u64>,
+    /// The published flows that use it.
+    pub flows: Vec<FlowId>,
 }
 
 /// Scrubbing an answer of shorter secrets would tear holes into honest text, and
@@ -80,6 +94,24 @@ impl Engine {
     /// Every connection; never a secret.
     pub fn connections(&self) -> Vec<ConnectionRecord> {
         self.0.catalogue.connections().iter().map(|connection| connection.record.clone()).collect()
+    }
+
+    /// One connection, what its remote asked for, and who depends on it; never a secret.
+    ///
+    /// # Errors
+    /// When there is no such connection.
+    pub fn show_connection(&self, environment: &Environment, id: &ConnectionId) -> Result<ConnectionView, EngineError> {
+        let found = self.0.catalogue.connection(environment, id);
+        let connection = found.map_or_else(|| self.live_connection(environment, id), Ok)?;
+        let uses = |published: &Published| {
+            published.environment == *environment && published.plan().connections().contains(id)
+        };
+        let flows = self.0.flows.all().into_iter().filter(|published| uses(published));
+        Ok(ConnectionView {
+            record: connection.record.clone(),
+            rate_limited_until_ms: self.wait_of(environment, id).map(|wait_ms| self.now_ms() + wait_ms),
+            flows: flows.map(|published| published.plan().id().clone()).collect(),
+        })
     }
 
     /// Asks the connector to test the credential and name the account.

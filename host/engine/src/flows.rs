@@ -46,6 +46,14 @@ impl Published {
     pub(crate) fn plan(&self) -> &Plan {
         &self.record.plan
     }
+
+    /// How many of its runs are worked on at once.
+    pub(crate) fn most(&self) -> usize {
+        match self.plan().concurrency() {
+            flow::Concurrency::Parallel => usize::MAX,
+            flow::Concurrency::Limited { most } => usize::try_from(most).unwrap_or(usize::MAX),
+        }
+    }
 }
 
 type VersionKey = (Environment, FlowId, u32);
@@ -87,6 +95,7 @@ impl Flows {
     pub(crate) fn lane_of(&self, store: &dyn Store, run: &RunId) -> Option<Lane> {
         let record = RUNS.get(store, &[run.as_str().as_bytes()]).transpose()?;
         let published = record.as_ref().ok().and_then(|record| self.get(&record.environment, &record.flow));
+        let most = published.as_ref().map_or(usize::MAX, |published| published.most());
         let flow = match (published, record) {
             (Some(published), _) => published.lane.clone(),
             (None, Ok(RunRecord { environment, flow, .. })) => Arc::new(FlowLane { environment, flow, team: None }),
@@ -96,7 +105,7 @@ impl Flows {
                 team: None,
             }),
         };
-        Some(Lane { flow, key: 0, most: usize::MAX })
+        Some(Lane { flow, key: 0, most })
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Published>> {

@@ -44,7 +44,7 @@ pub use accept::{Accepted, RunResult};
 pub use call::CallView;
 pub use catalogue::BUILT_IN_WEBHOOK;
 pub use clock::{Clock, SystemClock};
-pub use connections::NewConnection;
+pub use connections::{ConnectionView, NewConnection};
 pub use connectors::{Connector, Connectors, Wasm};
 pub use dead::{DeadFilter, DeadPage, RefusedRun, SettledRun, Settlement, Treatment};
 pub use drafts::{VersionView, Which};

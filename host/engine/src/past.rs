@@ -13,11 +13,11 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::records::{BODIES, DELIVERIES, LINES, RUNS, RUNS_OF_FLOW, RunRecord, RunStatus};
 
-/// How long an ended run is kept. 30 days: a month's report can still be explained.
+/// How long an ended run is kept whose flow does not say. 30 days: a month's report can still be explained.
 const KEPT_MS: u64 = 30 * 24 * 3_600 * 1_000;
 
 /// Takes the rows of an ended run out of the living state, once the batch is written.
-pub(crate) fn retire(batch: &mut Batch, record: &RunRecord) {
+pub(crate) fn retire(batch: &mut Batch, record: &RunRecord, keep_ms: Option<u64>) {
     let id = record.id.as_str().as_bytes();
     let flow = flow_parts(&record.environment, &record.flow);
     batch.delete(RUNS_OF_FLOW.key(&[flow[0], flow[1], id]));
@@ -30,7 +30,10 @@ pub(crate) fn retire(batch: &mut Batch, record: &RunRecord) {
                 group(by_flow.then_some((&record.environment, &record.flow)), by_status.then_some(record.status))
             })
             .collect(),
-        keep_until_ms: record.finished_at_ms.unwrap_or(record.accepted_at_ms).saturating_add(KEPT_MS),
+        keep_until_ms: record
+            .finished_at_ms
+            .unwrap_or(record.accepted_at_ms)
+            .saturating_add(keep_ms.unwrap_or(KEPT_MS)),
     });
 }
 

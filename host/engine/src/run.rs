@@ -49,7 +49,7 @@ impl Run {
 
     /// Where it stands in line.
     pub(crate) fn lane(&self) -> Lane {
-        Lane { flow: self.flow.lane.clone(), key: 0, most: usize::MAX }
+        Lane { flow: self.flow.lane.clone(), key: 0, most: self.flow.most() }
     }
 
     /// What expressions may know of the run.
@@ -139,7 +139,7 @@ impl Run {
         if status != RunStatus::Failed {
             self.drop_delivery(batch);
         }
-        past::retire(batch, &self.record);
+        past::retire(batch, &self.record, self.flow.plan().keep_ms());
         Ok(())
     }
 

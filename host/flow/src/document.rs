@@ -49,6 +49,10 @@ struct Document {
     team: Option<Team>,
     /// Words to find it by.
     tags: Option<Vec<String>>,
+    /// How many of its runs are worked on at once.
+    concurrency: Option<Concurrency>,
+    /// How long its ended runs are kept.
+    retention: Option<Retention>,
     /// What starts it.
     trigger: Trigger,
     /// What it does, in order.
@@ -56,6 +60,36 @@ struct Document {
     steps: Vec<Step>,
     /// The run's result; texts may hold expressions.
     output: Option<Value>,
+}
+
+/// How many runs are worked on at once: `{ mode: limited, most: 5 }`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct Concurrency {
+    /// In parallel, or limited.
+    mode: ConcurrencyMode,
+    /// How many, when limited; those that wait for a time or a person do not count.
+    #[schemars(range(min = 1, max = 1000))]
+    most: Option<u32>,
+}
+
+/// Whether a flow's runs have a limit of their own.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "published as a schema, never made")]
+enum ConcurrencyMode {
+    Parallel,
+    Limited,
+}
+
+/// How long ended runs are kept.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct Retention {
+    /// From a minute to ten years: `30d`.
+    keep: Duration,
 }
 
 /// What starts a flow.

@@ -26,6 +26,10 @@ pub struct Plan {
     pub(crate) team: Option<Team>,
     #[serde(default)]
     pub(crate) tags: Vec<String>,
+    #[serde(default)]
+    pub(crate) concurrency: Concurrency,
+    #[serde(default)]
+    pub(crate) keep_ms: Option<u64>,
     pub(crate) trigger: Trigger,
     pub(crate) respond: Option<Respond>,
     pub(crate) first: Option<usize>,
@@ -33,6 +37,20 @@ pub struct Plan {
     pub(crate) output: Option<Template>,
     #[serde(default)]
     pub(crate) locked: BTreeMap<PluginId, Digest>,
+}
+
+/// How many runs of a flow are worked on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "kebab-case")]
+pub enum Concurrency {
+    /// As many as the host has workers for.
+    #[default]
+    Parallel,
+    /// So many.
+    Limited {
+        /// How many; those that wait for a time or a person do not count.
+        most: u32,
+    },
 }
 
 /// What starts a flow.
@@ -322,6 +340,16 @@ impl Plan {
     /// Words to find it by.
     pub fn tags(&self) -> &[String] {
         &self.tags
+    }
+
+    /// How many of its runs are worked on at once.
+    pub fn concurrency(&self) -> Concurrency {
+        self.concurrency
+    }
+
+    /// How long its ended runs are kept, in milliseconds; none: the host decides.
+    pub fn keep_ms(&self) -> Option<u64> {
+        self.keep_ms
     }
 
     /// What starts it.

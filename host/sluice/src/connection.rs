@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use api::wire::{NewAuth, NewConnection, Secret};
 use clap::{Args, Subcommand, ValueEnum};
-use engine::ConnectionRecord;
+use engine::{ConnectionRecord, ConnectionView};
 use model::{ConnectionId, PluginId, Problem, Scope, Team};
 use serde::Deserialize;
 
@@ -22,6 +22,13 @@ pub(crate) enum Connection {
     Add(Box<Add>),
     /// List connections; never a secret
     List,
+    /// Show a connection: its state, what its remote asked for, which flows use it
+    #[command(after_help = "Example:\n  sluice connection show team-slack --environment test")]
+    Show {
+        /// The connection
+        #[arg(value_name = "ID")]
+        id: ConnectionId,
+    },
     /// Ask the connector to test the credential and name the account
     #[command(after_help = "Example:\n  sluice connection check team-slack --environment test")]
     Check {
@@ -115,13 +122,16 @@ struct List {
 pub(crate) async fn run(global: &Global, command: Connection) -> Outcome {
     let new = match &command {
         Connection::Add(add) => Some(new(global, add)?),
-        Connection::List | Connection::Check { .. } | Connection::Revoke { .. } => None,
+        Connection::List | Connection::Show { .. } | Connection::Check { .. } | Connection::Revoke { .. } => None,
     };
     Client::with(global, async |client| match (&command, new) {
         (Connection::Add(_), Some(new)) => client.post("/api/v1/connections", &new).await.map(added),
         (Connection::Check { id }, _) => {
             let path = format!("/api/v1/connections/{}/{id}/check", global.environment);
             client.post::<CallReply>(&path, &serde_json::json!({})).await.map(call_answer)
+        }
+        (Connection::Show { id }, _) => {
+            client.get(&format!("/api/v1/connections/{}/{id}", global.environment)).await.map(show)
         }
         (Connection::Revoke { id }, _) => {
             client.delete(&format!("/api/v1/connections/{}/{id}", global.environment)).await.map(revoked)
@@ -206,6 +216,34 @@ fn added(reply: Reply<ConnectionRecord>) -> Answer {
 fn revoked(reply: Reply<ConnectionRecord>) -> Answer {
     let text = format!("Connection {} is revoked: its credential is erased, and calls over it fail.", reply.value.id);
     Answer::done(reply.json, text)
+}
+
+fn show(reply: Reply<ConnectionView>) -> Answer {
+    let (view, paint) = (&reply.value, Paint::stdout());
+    let record = &view.record;
+    let mut lines = vec![
+        format!(
+            "{} ({}), connection to {} in {}",
+            paint.bold(&record.label),
+            record.id,
+            record.plugin,
+            record.environment
+        ),
+        format!("  made       {} by {}", time(record.created_at_ms), record.created_by),
+        format!("  auth       {}", record.auth),
+    ];
+    lines.extend(record.account.as_ref().map(|account| format!("  account    {account}")));
+    lines.extend(record.base_url.as_ref().map(|base_url| format!("  base URL   {base_url}")));
+    if let Some(revoked) = &record.revoked {
+        lines.push(format!("  {}    {} by {}", paint.warn("revoked"), time(revoked.at_ms), revoked.by));
+    }
+    if let Some(until_ms) = view.rate_limited_until_ms {
+        let until = time(until_ms);
+        lines.push(format!("  {}       until {until}: its remote asked to be left alone", paint.warn("waits")));
+    }
+    let flows: Vec<&str> = view.flows.iter().map(|flow| flow.as_str()).collect();
+    lines.push(format!("  used by    {}", if flows.is_empty() { "no flow".to_owned() } else { flows.join(", ") }));
+    Answer::done(reply.json, lines.join("\n"))
 }
 
 fn list(reply: Reply<List>) -> Answer {

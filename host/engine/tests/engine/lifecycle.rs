@@ -137,3 +137,17 @@ async fn a_flow_whose_connection_is_taken_back_pauses_itself_and_resumes_when_it
     assert_eq!(state(&host, "hook").await, FlowState::Published);
     assert_eq!(host.ended(&run).await, RunStatus::Succeeded);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_says_who_depends_on_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::open(folder.path(), &clock(), 100);
+    host.connect().await;
+    host.publish(HOOK).await;
+    let view = host.engine.show_connection(&test(), &"hook".parse().expect("a name")).expect("a connection");
+    assert_eq!((view.flows, view.rate_limited_until_ms), (vec![id("hook")], None));
+    let unknown = host.engine.show_connection(&test(), &"hok".parse().expect("a name"));
+    assert!(
+        matches!(unknown, Err(EngineError::NotFound(problem)) if problem.fix.as_deref() == Some("did you mean hook?"))
+    );
+}

@@ -7,6 +7,7 @@
 mod accounts;
 mod branches;
 mod calls;
+mod concurrency;
 mod loops;
 mod names;
 mod read;
@@ -35,7 +36,20 @@ pub(crate) use read::show_duration;
 
 /// The document's format that this host reads.
 const VERSION: u64 = 1;
-const KEYS: [&str; 10] = ["version", "id", "name", "purpose", "owner", "team", "tags", "trigger", "steps", "output"];
+const KEYS: [&str; 12] = [
+    "version",
+    "id",
+    "name",
+    "purpose",
+    "owner",
+    "team",
+    "tags",
+    "concurrency",
+    "retention",
+    "trigger",
+    "steps",
+    "output",
+];
 
 /// How a document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,6 +89,8 @@ fn read_flow(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Repo
     let owner = fields.text("owner", report);
     let team: Option<Team> = fields.name("team", report);
     let tags = tags(fields, report);
+    let concurrency = concurrency::concurrency(fields, report);
+    let keep_ms = concurrency::retention(fields, report);
     let started = match fields.required("trigger", "what starts the flow", report) {
         Some(node) => trigger::read(node, operations, report),
         None => Started::unknown(),
@@ -98,6 +114,8 @@ fn read_flow(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Repo
         owner,
         team,
         tags,
+        concurrency,
+        keep_ms,
         trigger: trigger?,
         respond,
         first,
