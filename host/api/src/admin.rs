@@ -54,6 +54,7 @@ fn flow_routes() -> Router<Engine> {
         .route("/flows/check", post(flows::check))
         .route("/flows/{environment}/{id}", get(flows::show))
         .route("/flows/{environment}/{id}/runs", post(flows::run))
+        .route("/flows/{environment}/{id}/hook/rotate", post(flows::rotate_hook))
         .merge(lifecycle_routes())
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::show))

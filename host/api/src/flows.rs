@@ -1,7 +1,7 @@
 //! Flows: check, apply, look at, start.
 
 use axum::extract::State;
-use engine::{Engine, FlowView};
+use engine::{Engine, FlowView, NewSecret, Rotation};
 use flow::{Format, Plan};
 use http::StatusCode;
 use model::{Environment, FlowId};
@@ -10,7 +10,9 @@ use serde::Serialize;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::request::{Json, Path};
-use crate::wire::{CheckedFlow, DocumentFormat, NewFlow, NewRun, RunAnswer};
+use crate::wire::{
+    CheckedFlow, DocumentFormat, HookSecret, NewFlow, NewRun, RotateHook, RotatedHook, RunAnswer, Secret,
+};
 
 #[derive(Serialize)]
 pub(crate) struct FlowList {
@@ -53,6 +55,23 @@ pub(crate) async fn run(
 ) -> Result<(StatusCode, Json<RunAnswer>), ApiError> {
     let run = engine.start(&environment, &id, new.input, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(RunAnswer { run, duplicate: false })))
+}
+
+pub(crate) async fn rotate_hook(
+    State(engine): State<Engine>,
+    Caller(by): Caller,
+    Path((environment, id)): Path<(Environment, FlowId)>,
+    Json(rotation): Json<RotateHook>,
+) -> Result<Json<RotatedHook>, ApiError> {
+    let secret = match rotation.secret {
+        HookSecret::Made => NewSecret::Made,
+        HookSecret::Kept => NewSecret::Kept,
+        HookSecret::Given { secret } => NewSecret::Given(secret.0),
+    };
+    let rotation = Rotation { overlap_ms: rotation.overlap_ms, secret };
+    let rotated = engine.rotate_hook(&environment, &id, rotation, &by).await?;
+    let secret = rotated.secret.map(Secret);
+    Ok(Json(RotatedHook { hook: rotated.hook, secret, before_until_ms: rotated.before_until_ms }))
 }
 
 pub(crate) fn format(format: Option<DocumentFormat>) -> Format {

@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use engine::{Accepted, Engine, EngineError, Incoming, RunResult, RunStatus};
+use http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use model::{Environment, FlowId, Problem, RunId};
 
@@ -36,8 +37,9 @@ pub fn hooks_router(engine: Engine, default_environment: Environment) -> Router 
     let hooks = Hooks { engine, default_environment: Arc::new(default_environment) };
     let router = Router::new()
         .route("/healthz", get(alive))
-        .route("/hooks/{flow}", post(deliver_by_default))
-        .route("/hooks/{environment}/{flow}", post(deliver))
+        .route("/hooks/{flow}", post(deliver_by_default).get(greet_by_default))
+        .route("/hooks/{environment}/{flow}", post(deliver).get(greet))
+        .route("/hooks/{environment}/{flow}/{token}", post(deliver_at).get(greet_at))
         .with_state(hooks);
     watched(router)
 }
@@ -52,7 +54,8 @@ async fn deliver_by_default(
     Path(flow): Path<FlowId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    accept(&hooks.engine, &hooks.default_environment, &flow, request).await
+    let environment = hooks.default_environment.clone();
+    Address { engine: &hooks.engine, environment: &environment, flow: &flow, token: None }.accept(request).await
 }
 
 async fn deliver(
@@ -60,23 +63,88 @@ async fn deliver(
     Path((environment, flow)): Path<(Environment, FlowId)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    accept(&hooks.engine, &environment, &flow, request).await
+    Address { engine: &hooks.engine, environment: &environment, flow: &flow, token: None }.accept(request).await
 }
 
-async fn accept(
-    engine: &Engine,
-    environment: &Environment,
-    flow: &FlowId,
+async fn deliver_at(
+    State(hooks): State<Hooks>,
+    Path((environment, flow, token)): Path<(Environment, FlowId, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let headers = texts(request.headers());
-    let query = request.uri().query().unwrap_or_default().to_owned();
-    let body = read(request, "the delivery", DELIVERY_BYTES_MAX).await?;
-    let accepted = engine.accept(environment, flow, Incoming { headers, query, body }).await;
-    accepted.map(answer).map_err(|error| match error {
-        EngineError::NotFound(_) => unknown_flow(environment, flow),
-        other => other.into(),
-    })
+    let token = Some(token.as_str());
+    Address { engine: &hooks.engine, environment: &environment, flow: &flow, token }.accept(request).await
+}
+
+async fn greet_by_default(
+    State(hooks): State<Hooks>,
+    Path(flow): Path<FlowId>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let environment = hooks.default_environment.clone();
+    Address { engine: &hooks.engine, environment: &environment, flow: &flow, token: None }.greet(&request)
+}
+
+async fn greet(
+    State(hooks): State<Hooks>,
+    Path((environment, flow)): Path<(Environment, FlowId)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    Address { engine: &hooks.engine, environment: &environment, flow: &flow, token: None }.greet(&request)
+}
+
+async fn greet_at(
+    State(hooks): State<Hooks>,
+    Path((environment, flow, token)): Path<(Environment, FlowId, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let token = Some(token.as_str());
+    Address { engine: &hooks.engine, environment: &environment, flow: &flow, token }.greet(&request)
+}
+
+/// Where something was sent to.
+struct Address<'a> {
+    engine: &'a Engine,
+    environment: &'a Environment,
+    flow: &'a FlowId,
+    token: Option<&'a str>,
+}
+
+impl Address<'_> {
+    async fn accept(&self, request: Request) -> Result<Response, ApiError> {
+        let headers = texts(request.headers());
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let body = read(request, "the delivery", DELIVERY_BYTES_MAX).await?;
+        let incoming = Incoming { headers, query, body };
+        if let Some(text) = self.answered(&incoming)? {
+            return Ok(text);
+        }
+        let accepted = self.engine.accept_at(self.environment, self.flow, self.token, incoming).await;
+        accepted.map(answer).map_err(|error| self.refused(error))
+    }
+
+    /// Without a body there can be a handshake only.
+    fn greet(&self, request: &Request) -> Result<Response, ApiError> {
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let incoming = Incoming { headers: texts(request.headers()), query, body: bytes::Bytes::new() };
+        let unknown = || unknown_flow(self.environment, self.flow);
+        self.answered(&incoming)?.ok_or_else(unknown)
+    }
+
+    /// The answer to a handshake. Never a page: what comes from outside goes back as
+    /// text that no browser takes for anything else.
+    fn answered(&self, incoming: &Incoming) -> Result<Option<Response>, ApiError> {
+        let greeted = self.engine.greet(self.environment, self.flow, self.token, incoming);
+        let plain = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+        let text = greeted.map_err(|error| self.refused(error))?;
+        Ok(text.map(|text| (plain, text).into_response()))
+    }
+
+    fn refused(&self, error: EngineError) -> ApiError {
+        match error {
+            EngineError::NotFound(_) => unknown_flow(self.environment, self.flow),
+            other => other.into(),
+        }
+    }
 }
 
 /// The engine's own words would name other flows to somebody unknown.

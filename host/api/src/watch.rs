@@ -29,7 +29,7 @@ pub(crate) fn watched(router: Router) -> Router {
 
 async fn watch(request: Request, next: Next) -> Response {
     let id = request_id();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (request.method().clone(), logged(request.uri().path()));
     let span = tracing::info_span!("request", id, %method, path);
     let within = span.clone();
     async {
@@ -43,6 +43,15 @@ async fn watch(request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await
+}
+
+/// A flow's address may have a last part that is not to be guessed, and so not logged.
+fn logged(path: &str) -> String {
+    let mut parts = path.split('/');
+    match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(""), Some("hooks"), Some(environment), Some(flow), Some(_)) => format!("/hooks/{environment}/{flow}/..."),
+        _ => path.to_owned(),
+    }
 }
 
 async fn handle(request: Request, next: Next) -> Response {

@@ -279,6 +279,45 @@ pub struct NewRun {
     pub input: Value,
 }
 
+/// Changes a flow's webhook.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateHook {
+    /// How long the old address and secret go on to be good, in milliseconds.
+    pub overlap_ms: u64,
+    /// What becomes of the secret.
+    #[serde(default)]
+    pub secret: HookSecret,
+}
+
+/// What becomes of a webhook's secret.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum HookSecret {
+    /// The host makes one and tells it in the answer.
+    #[default]
+    Made,
+    /// It stays.
+    Kept,
+    /// The sender made this one.
+    Given {
+        /// What it signs with from now on.
+        secret: Secret,
+    },
+}
+
+/// A flow's webhook after a change.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RotatedHook {
+    /// The path that deliveries are sent to.
+    pub hook: String,
+    /// The secret that the host made; it is not told again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    /// Until then the old ones are good as well.
+    pub before_until_ms: u64,
+}
+
 /// Asks for a run once more: from the start, perhaps with another event; or from a
 /// step, perhaps with another input; or behind the call that it gave up at.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -8,20 +8,19 @@ use std::time::Duration;
 
 use flow::{Entry, Event, Trigger};
 use model::{Environment, FlowId, Problem, RunId, Verification, Webhook};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use store::{Batch, CommitError};
 
-use crate::clock::new_run_id;
 use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::flows::Published;
+use crate::hooks::webhook_of;
 use crate::queue::Room;
 use crate::records::{DeliveryRecord, Origin, RunRecord, RunStatus, SEEN, SeenRecord};
 use crate::run::{RawDelivery, Run};
-use crate::triggers::hook;
 use crate::verify::{Incoming, Refusal, delivery_key, verify};
 
 /// What became of a delivery.
@@ -105,9 +104,25 @@ impl Engine {
         flow: &FlowId,
         incoming: Incoming,
     ) -> Result<Accepted, EngineError> {
+        self.accept_at(environment, flow, None, incoming).await
+    }
+
+    /// Accepts a webhook delivery at an address with this token.
+    ///
+    /// # Errors
+    /// As `accept`; a wrong token is an unknown flow.
+    pub async fn accept_at(
+        &self,
+        environment: &Environment,
+        flow: &FlowId,
+        token: Option<&str>,
+        incoming: Incoming,
+    ) -> Result<Accepted, EngineError> {
         self.check_open()?;
         let published = self.published_for_event(environment, flow)?;
-        let admitted = self.admit(&published, &incoming)?;
+        let webhook = webhook_of(&published)?;
+        self.check_token(&published, token)?;
+        let admitted = self.admit(&published, webhook, &incoming)?;
         match published.plan().respond() {
             None => self.accept_queued(admitted).await,
             Some(respond) => self.accept_waiting(admitted, Duration::from_millis(respond.within_ms)).await,
@@ -129,8 +144,12 @@ impl Engine {
         let published = self.published_for_event(environment, flow)?;
         let instead = match published.plan().trigger() {
             Trigger::Manual { .. } => None,
-            Trigger::Connector { .. } | Trigger::Webhook { .. } => {
-                Some(("deliveries", format!("send a delivery to {}, or replay one of its runs", hook(&published))))
+            Trigger::Connector { .. } | Trigger::Webhook { .. } => Some((
+                "deliveries",
+                format!("send a delivery to {}, or replay one of its runs", self.hook_path(&published)),
+            )),
+            Trigger::Poll(_) => {
+                Some(("what its poll finds", "wait for its next poll, or replay one of its runs".to_owned()))
             }
             Trigger::Schedule(_) => {
                 Some(("its schedule", "wait for its next time, or replay one of its runs".to_owned()))
@@ -163,27 +182,41 @@ impl Engine {
         Ok(id)
     }
 
+    /// Checks a delivery against the secrets of its flow.
+    pub(crate) fn verify_delivery(&self, published: &Published, incoming: &Incoming) -> Result<(), EngineError> {
+        let webhook = webhook_of(published)?;
+        let now_ms = self.now_ms();
+        let mut refusal = Refusal::Mismatch;
+        for secret in self.delivery_secrets(published)? {
+            match verify(webhook, secret.expose_secret(), incoming, now_ms) {
+                Ok(()) => return Ok(()),
+                Err(refused) => refusal = refused,
+            }
+        }
+        Err(forged(&refusal))
+    }
+
+    /// The secrets that verify the deliveries of a flow.
+    pub(crate) fn delivery_secrets(&self, published: &Published) -> Result<Vec<SecretString>, EngineError> {
+        match published.plan().trigger() {
+            Trigger::Connector { connection, .. } | Trigger::Webhook { connection, .. } => {
+                self.hook_secrets(published, connection)
+            }
+            Trigger::Poll(_) | Trigger::Schedule(_) | Trigger::Manual { .. } => Err(no_secret()),
+        }
+    }
+
     /// What a delivery would become.
-    fn admit(&self, published: &Arc<Published>, incoming: &Incoming) -> Result<Admitted, EngineError> {
-        let (webhook, connection) = match published.plan().trigger() {
-            Trigger::Connector { webhook, connection, .. } | Trigger::Webhook { webhook, connection, .. } => {
-                (webhook, connection)
-            }
-            // To a sender there is no such flow: what others there are is not its business.
-            Trigger::Schedule(_) | Trigger::Manual { .. } => {
-                return Err(EngineError::NotFound(Problem::new(
-                    "not-a-webhook",
-                    "this flow is not started by deliveries",
-                )));
-            }
-        };
-        let connection = self.live_connection(&published.environment, connection).map_err(|_| no_secret())?;
-        let secret = connection.secrets.webhook_secret.as_ref().ok_or_else(no_secret)?;
-        verify(&webhook.verification, secret.expose_secret(), incoming, self.now_ms())
-            .map_err(|refusal| forged(&refusal))?;
+    fn admit(
+        &self,
+        published: &Arc<Published>,
+        webhook: &Webhook,
+        incoming: &Incoming,
+    ) -> Result<Admitted, EngineError> {
+        self.verify_delivery(published, incoming)?;
         let event = match published.plan().trigger() {
             Trigger::Webhook { .. } => Some(parse_event(published, incoming)?),
-            Trigger::Connector { .. } | Trigger::Schedule(_) | Trigger::Manual { .. } => None,
+            Trigger::Connector { .. } | Trigger::Poll(_) | Trigger::Schedule(_) | Trigger::Manual { .. } => None,
         };
         let key = key_of(webhook, incoming, event.as_ref());
         let origin = Origin::Webhook { delivery_key: key.clone(), index: 0 };
@@ -310,7 +343,7 @@ impl Engine {
 
     pub(crate) fn new_run(&self, flow: &Arc<Published>, origin: Origin, status: RunStatus) -> Run {
         let record = RunRecord {
-            id: new_run_id(&self.0.clock),
+            id: self.0.ids.next(&self.0.clock),
             flow: flow.plan().id().clone(),
             environment: flow.environment.clone(),
             version: flow.record.version,
@@ -348,7 +381,7 @@ impl Engine {
     }
 }
 
-fn no_secret() -> EngineError {
+pub(crate) fn no_secret() -> EngineError {
     EngineError::Unauthentic(
         Problem::new(
             "no-webhook-secret",
@@ -358,7 +391,7 @@ fn no_secret() -> EngineError {
     )
 }
 
-fn forged(refusal: &Refusal) -> EngineError {
+pub(crate) fn forged(refusal: &Refusal) -> EngineError {
     EngineError::Unauthentic(
         Problem::new("signature", format!("the delivery was refused: {refusal}"))
             .cause("it comes from someone else, or the secret at the sender is not the connection's webhook secret")

@@ -15,6 +15,10 @@ use tokio::sync::Notify;
 pub(crate) enum Kind {
     /// Start it: its schedule says so.
     Schedule,
+    /// Ask its trigger what happened.
+    Poll,
+    /// See to its webhook at the remote service.
+    Subscription,
 }
 
 /// Something to be done for one flow.
@@ -56,6 +60,11 @@ impl Alarms {
             drop(waiting);
             self.changed.notify_one();
         }
+    }
+
+    /// When the alarm rings.
+    pub(crate) fn time_of(&self, alarm: &Alarm) -> Option<u64> {
+        self.lock().times.get(alarm).copied()
     }
 
     /// The alarms whose time has come, at most `most`, earliest first. They are
@@ -102,7 +111,7 @@ mod tests {
         alarms.set(alarm("a"), Some(10));
         alarms.set(alarm("c"), Some(15));
         alarms.set(alarm("c"), None);
-        assert_eq!(alarms.next_ms(), Some(10));
+        assert_eq!((alarms.next_ms(), alarms.time_of(&alarm("a"))), (Some(10), Some(10)));
         let names = |due: Vec<Arc<Alarm>>| due.iter().map(|alarm| alarm.flow.to_string()).collect::<Vec<_>>();
         assert_eq!(names(alarms.due(9, 10)), [""; 0]);
         assert_eq!(names(alarms.due(30, 1)), ["a"]);

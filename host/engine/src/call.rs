@@ -21,7 +21,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 
 /// What is called.
-#[allow(dead_code, reason = "the triggers' own modules make the later ones")]
+#[allow(dead_code, reason = "forms and upgrades make the last ones")]
 pub(crate) enum CallTarget {
     /// An action with its input.
     Action { operation: OperationId, input: Arc<Value> },

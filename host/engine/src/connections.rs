@@ -191,6 +191,7 @@ impl Engine {
         self.0.store.commit(batch).await?;
         self.0.catalogue.put_connection(Arc::new(live));
         self.reconsider(&record.environment).await?;
+        self.connection_changed(&record.environment, &record.id);
         Ok(record)
     }
 

@@ -1,7 +1,7 @@
 //! The engine's parts and their life: open, run, drain.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use model::{Problem, RunId};
@@ -9,15 +9,18 @@ use policy::Ceiling;
 use store::{Order, Store};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use url::Url;
 use vault::{Secrets, Vault};
 
 use crate::alarms::Alarms;
 use crate::catalogue::{Catalogue, Installed};
-use crate::clock::Clock;
+use crate::clock::{Clock, RunIds};
 use crate::connections;
 use crate::connectors::Connectors;
 use crate::error::EngineError;
 use crate::flows::{Flows, PAGE};
+use crate::hooks::Hooks;
+use crate::poll_state::Polls;
 use crate::queue::Queue;
 use crate::records::{APPROVALS, CONNECTIONS, PLUGINS};
 use crate::workers::Workers;
@@ -73,7 +76,12 @@ pub(crate) struct Inner {
     pub(crate) catalogue: Catalogue,
     pub(crate) flows: Arc<Flows>,
     pub(crate) queue: Arc<Queue>,
+    pub(crate) ids: RunIds,
     pub(crate) alarms: Alarms,
+    pub(crate) hooks: Hooks,
+    pub(crate) polls: Polls,
+    /// Where services reach the host, without a slash at the end.
+    pub(crate) public_url: OnceLock<String>,
     pub(crate) workers: Workers,
     /// What works in the background until it drains.
     pub(crate) background: std::sync::Mutex<JoinSet<()>>,
@@ -107,7 +115,11 @@ impl Engine {
         let engine = Self(Arc::new(Inner {
             catalogue: Catalogue::new(parts.ceiling),
             flows,
+            ids: RunIds::default(),
             alarms: Alarms::default(),
+            hooks: Hooks::default(),
+            polls: Polls::default(),
+            public_url: OnceLock::new(),
             queue: Arc::new(Queue::new(parts.clock.clone(), queue_max, Workers::shared(workers), directory)),
             workers: Workers::new(workers),
             folder: parts.folder,
@@ -123,6 +135,27 @@ impl Engine {
         engine.load_flows()?;
         engine.load_holds()?;
         Ok(engine)
+    }
+
+    /// Says where services reach the host's webhooks: once, before `run`.
+    ///
+    /// # Errors
+    /// When it is no address to which a path can be added.
+    pub fn set_public_url(&self, url: &str) -> Result<(), EngineError> {
+        let bare = |url: &Url| {
+            matches!(url.scheme(), "https" | "http")
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && url.username().is_empty()
+                && url.password().is_none()
+        };
+        let Some(url) = Url::parse(url).ok().filter(bare) else {
+            let problem = Problem::new("public-url", format!("{url:?} is not an address that services can be told"));
+            return Err(EngineError::invalid(problem.fix("write https://HOST, with a path if the host has one")));
+        };
+        // Set twice, the first one stays.
+        let _ = self.0.public_url.set(url.as_str().trim_end_matches('/').to_owned());
+        Ok(())
     }
 
     /// Goes on with every open run, and works until `drain`. Returns how many were

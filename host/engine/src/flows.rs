@@ -32,7 +32,7 @@ pub(crate) struct Published {
 impl Published {
     pub(crate) fn new(environment: Environment, record: VersionRecord) -> Result<Self, EngineError> {
         let document = match record.plan.trigger() {
-            flow::Trigger::Connector { .. } | flow::Trigger::Schedule(_) => None,
+            flow::Trigger::Connector { .. } | flow::Trigger::Poll(_) | flow::Trigger::Schedule(_) => None,
             flow::Trigger::Webhook { event, .. } => event.as_ref(),
             flow::Trigger::Manual { input } => input.as_ref(),
         };
@@ -255,7 +255,11 @@ impl Engine {
         FLOWS.put(&mut batch, &key, &flow)?;
         DRAFTS.delete(&mut batch, &key);
         self.put_schedule(&mut batch, environment, &record.plan)?;
+        let hook = self.put_hook(&mut batch, environment, &record.plan)?;
         self.0.store.commit(batch).await?;
+        if let Some(hook) = hook {
+            self.0.hooks.put(environment, &id, hook);
+        }
         let published = same.map_or_else(|| Published::new(environment.clone(), record).map(Arc::new), Ok)?;
         let resumes = before.is_some_and(|before| before.paused.is_some()) && flow.paused.is_none();
         self.0.flows.put(published.clone(), Arc::new(flow));
@@ -412,6 +416,7 @@ impl Engine {
             after = Some(last.to_vec());
             for (_, flow) in page {
                 let published = self.version(&flow.environment, &flow.id, flow.version)?;
+                self.load_hook(&flow.environment, &flow.id)?;
                 self.0.flows.put(published, Arc::new(flow));
             }
         }

@@ -8,6 +8,7 @@
 
 mod accept;
 mod alarms;
+mod backoff;
 mod call;
 mod catalogue;
 mod clock;
@@ -22,10 +23,14 @@ mod engine;
 mod error;
 mod explain;
 mod flows;
+mod handshake;
+mod hooks;
 mod lifecycle;
 mod listing;
 mod past;
 mod plugins;
+mod poll_state;
+mod polls;
 mod preview;
 mod queue;
 mod rates;
@@ -36,6 +41,7 @@ mod run;
 mod runner;
 mod runs;
 mod schedules;
+mod subscriptions;
 mod triggers;
 mod verify;
 mod workers;
@@ -52,8 +58,10 @@ pub use engine::{Engine, Health, Options, Parts};
 pub use error::EngineError;
 pub use explain::Question;
 pub use flows::{FlowState, FlowView};
+pub use hooks::{HookView, NewSecret, RotatedHook, Rotation};
 pub use listing::{RunFilter, RunPage};
 pub use plugins::PluginView;
+pub use polls::PollView;
 pub use preview::{PlannedCall, Preview};
 pub use records::{
     ApprovalRecord, CallRecord, ConnectionRecord, DeadLetter, Origin, Paused, PluginRecord, Revoked, RunRecord,
@@ -62,5 +70,6 @@ pub use records::{
 pub use replay::{Replay, ReplayFrom, ReplayVersion};
 pub use runs::RunView;
 pub use schedules::{Note, Occasion, ScheduleView};
+pub use subscriptions::{SubscriptionState, SubscriptionView};
 pub use triggers::TriggerView;
 pub use verify::{Incoming, Refusal, verify};

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AccessRecord, ConnectionId, Digest, Environment, Failure, FlowId, Manifest, PluginId, Problem, RunId, Scope,
-    StepId, Team,
+    AccessRecord, ConnectionId, Digest, Environment, Failure, FlowId, Manifest, OperationRef, PluginId, Problem, RunId,
+    Scope, StepId, Team,
 };
 use sandbox::LogLine;
 use serde::{Deserialize, Serialize};
@@ -200,6 +200,11 @@ pub enum Origin {
         /// The event's place in the delivery.
         #[serde(default)]
         index: u32,
+    },
+    /// A poll of the flow's trigger.
+    Poll {
+        /// What names the item at the remote.
+        item: String,
     },
     /// The flow's schedule.
     Schedule {
@@ -402,6 +407,60 @@ pub(crate) struct ScheduleRecord {
     pub(crate) note: Option<Note>,
 }
 
+/// Where the polls of a flow are. Key: environment, flow.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PollRecord {
+    /// The trigger that the cursor belongs to; another one begins anew.
+    pub(crate) uses: OperationRef,
+    /// As which account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) connection: Option<ConnectionId>,
+    /// With which configuration.
+    pub(crate) config: serde_json::Value,
+    /// Where the next poll goes on, in the connector's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cursor: Option<String>,
+    /// The run of the last event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_run: Option<RunId>,
+}
+
+/// A flow's webhook at the remote service. Key: environment, flow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SubscriptionRecord {
+    /// The trigger.
+    pub(crate) uses: OperationRef,
+    /// As which account.
+    pub(crate) connection: ConnectionId,
+    /// With which configuration.
+    pub(crate) config: serde_json::Value,
+    /// The component that set it up.
+    pub(crate) digest: Digest,
+    /// The address that deliveries go to.
+    pub(crate) url: String,
+    /// Which of the flow's secrets the service has.
+    #[serde(default)]
+    pub(crate) secret: u32,
+    /// What finds it again; none: it is not known to be there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) handle: Option<String>,
+    /// Whether it may be there all the same: an attempt had no answer.
+    #[serde(default)]
+    pub(crate) maybe: bool,
+    /// When it was set up or prolonged last.
+    #[serde(default)]
+    pub(crate) made_ms: u64,
+    /// When the service ends it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_ms: Option<u64>,
+    /// Failures in a row.
+    #[serde(default)]
+    pub(crate) failures: u32,
+    /// Why it failed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<Problem>,
+}
+
 pub(crate) const PLUGINS: Table<PluginRecord> = Table::new("plugin");
 pub(crate) const APPROVALS: Table<ApprovalRecord> = Table::new("approval");
 pub(crate) const CONNECTIONS: Table<ConnectionRecord> = Table::new("connection");
@@ -416,6 +475,8 @@ pub(crate) const LINES: Table<Line> = Table::new("line");
 /// Letters that are not open any more. Key: run.
 pub(crate) const DEAD_SETTLED: Table<DeadLetter> = Table::new("dead-settled");
 pub(crate) const DEAD: Table<DeadLetter> = Table::new("dead");
+pub(crate) const POLLS: Table<PollRecord> = Table::new("poll");
+pub(crate) const SUBSCRIPTIONS: Table<SubscriptionRecord> = Table::new("subscription");
 pub(crate) const SCHEDULES: Table<ScheduleRecord> = Table::new("schedule");
 pub(crate) const SEEN: Table<SeenRecord> = Table::new("seen");
 /// Raw bytes, not JSON: the delivery's body. Key: run.

@@ -548,7 +548,9 @@ fn distinct(events: Vec<sandbox::Event>) -> Vec<Arc<Value>> {
 fn at(origin: &Origin, index: u32) -> Origin {
     match origin {
         Origin::Webhook { delivery_key, .. } => Origin::Webhook { delivery_key: delivery_key.clone(), index },
-        origin @ (Origin::Schedule { .. } | Origin::Manual { .. } | Origin::Replay { .. }) => origin.clone(),
+        origin @ (Origin::Poll { .. } | Origin::Schedule { .. } | Origin::Manual { .. } | Origin::Replay { .. }) => {
+            origin.clone()
+        }
     }
 }
 

@@ -167,6 +167,7 @@ impl Engine {
     fn redact_event(&self, plan: &flow::Plan, event: &Value) -> Value {
         match plan.trigger() {
             flow::Trigger::Connector { event: schema, .. } => redact(Some(schema), event),
+            flow::Trigger::Poll(poll) => redact(Some(&poll.event), event),
             flow::Trigger::Schedule(_) => event.clone(),
             flow::Trigger::Webhook { event: schema, .. } | flow::Trigger::Manual { input: schema } => {
                 redact(schema.as_ref(), event)

@@ -9,7 +9,7 @@ use model::{ConnectionId, FlowId, OperationRef, StepId, Team, Webhook};
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use crate::plan::OnError;
+use crate::plan::{OnError, Start};
 use crate::schedule::Missed;
 
 /// A flow that needs more is several flows.
@@ -110,12 +110,30 @@ enum Trigger {
 struct ConnectorTrigger {
     /// Which: `github/issue`.
     uses: OperationRef,
-    /// The connection whose webhook secret verifies deliveries.
-    connection: ConnectionId,
+    /// As which account; its webhook secret verifies deliveries.
+    connection: Option<ConnectionId>,
     /// Its configuration; no expressions.
     config: Option<BTreeMap<String, Value>>,
+    /// Deliveries go to an address that cannot be guessed; `sluice flow show` has it.
+    hook_token: Option<bool>,
+    /// Whether the connector sets up its webhook at the service itself; it does when it
+    /// can, unless this says false.
+    subscribe: Option<bool>,
+    /// How the host asks for events, for triggers that are polled.
+    poll: Option<PollKey>,
     /// Answer deliveries with the flow's output.
     respond: Option<Respond>,
+}
+
+/// How often the host asks, and from where on.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct PollKey {
+    /// The time between two polls, at most `7d`; as the connector declares when absent.
+    every: Option<Duration>,
+    /// Where the first poll begins; `now` when absent.
+    from: Option<Start>,
 }
 
 /// Deliveries of any sender; the body is the event.
@@ -129,6 +147,8 @@ struct WebhookTrigger {
     connection: ConnectionId,
     /// JSON Schema of the events.
     event: Option<Value>,
+    /// Deliveries go to an address that cannot be guessed; `sluice flow show` has it.
+    hook_token: Option<bool>,
     /// Answer deliveries with the flow's output.
     respond: Option<Respond>,
 }

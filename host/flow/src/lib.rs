@@ -13,10 +13,12 @@ mod schedule;
 mod template;
 mod view;
 
-pub use check::{Format, check};
+pub use check::{Format, check, duration_ms};
 pub use document::{CONCURRENCY_MAX, DOCUMENT_BYTES_MAX, ITEMS_MAX, NESTING_MAX, STEPS_MAX, schema};
 pub use operations::{ConnectionFacts, Operations};
-pub use plan::{Action, Case, Concurrency, Foreach, OnError, Outcome, Plan, Respond, Retry, Step, Trigger, Uses, Work};
+pub use plan::{
+    Action, Case, Concurrency, Foreach, OnError, Outcome, Plan, Poll, Respond, Retry, Start, Step, Trigger, Uses, Work,
+};
 pub use run::{
     After, Branch, Call, Effect, Ending, Entry, Event, Iteration, RunFacts, Spot, State, Transition, idempotency_key,
     pending, step,

@@ -69,7 +69,15 @@ pub enum Trigger {
         webhook: Webhook,
         /// JSON Schema of its events.
         event: Value,
+        /// Whether deliveries also have to know an address that cannot be guessed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hook_token: bool,
+        /// The connector sets its webhook up itself; how a person does it instead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subscribe: Option<String>,
     },
+    /// A connector's trigger that the host asks, now and then.
+    Poll(Poll),
     /// Any sender; the body is the event.
     Webhook {
         /// How deliveries are verified and named.
@@ -78,6 +86,9 @@ pub enum Trigger {
         connection: ConnectionId,
         /// JSON Schema of its events; none: anything.
         event: Option<Value>,
+        /// Whether deliveries also have to know an address that cannot be guessed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hook_token: bool,
     },
     /// Times of the calendar, or a steady interval.
     Schedule(Schedule),
@@ -86,6 +97,34 @@ pub enum Trigger {
         /// JSON Schema of its input; none: anything.
         input: Option<Value>,
     },
+}
+
+/// How a trigger is asked for its events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Poll {
+    /// Which.
+    pub uses: OperationRef,
+    /// As which account.
+    pub connection: Option<ConnectionId>,
+    /// Its configuration; fits the trigger's schema.
+    pub config: Value,
+    /// The time between two polls, in milliseconds.
+    pub every_ms: u64,
+    /// Where the first one begins.
+    pub from: Start,
+    /// JSON Schema of its events.
+    pub event: Value,
+}
+
+/// Where the first poll of a flow begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// With what happens from now on: no flood of what is there already.
+    #[default]
+    Now,
+    /// With everything there is.
+    Beginning,
 }
 
 /// Synchronous mode: the flow's output answers the delivery.
@@ -383,6 +422,9 @@ impl Plan {
             Trigger::Connector { uses, connection, .. } => {
                 Some(Uses { operation: uses.clone(), connection: Some(connection.clone()), step: None })
             }
+            Trigger::Poll(poll) => {
+                Some(Uses { operation: poll.uses.clone(), connection: poll.connection.clone(), step: None })
+            }
             Trigger::Webhook { .. } | Trigger::Schedule(_) | Trigger::Manual { .. } => None,
         };
         let steps = self.steps.iter().filter_map(|step| {
@@ -400,6 +442,7 @@ impl Plan {
     pub fn connections(&self) -> BTreeSet<&ConnectionId> {
         let trigger = match &self.trigger {
             Trigger::Connector { connection, .. } | Trigger::Webhook { connection, .. } => Some(connection),
+            Trigger::Poll(poll) => poll.connection.as_ref(),
             Trigger::Schedule(_) | Trigger::Manual { .. } => None,
         };
         let steps = self.steps.iter().filter_map(|step| step.work.as_action()?.connection.as_ref());

@@ -38,4 +38,4 @@ pub use problem::Problem;
 pub use reach::{Reach, parse_base_url};
 pub use record::AccessRecord;
 pub use schema::{Schema, SchemaError, type_words};
-pub use verification::{DeliveryKey, SignatureEncoding, Verification, Webhook};
+pub use verification::{DeliveryKey, Handshake, SignatureEncoding, SignatureHash, SignedTime, Verification, Webhook};

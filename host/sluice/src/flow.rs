@@ -1,13 +1,15 @@
 //! `sluice flow`: flow documents and what they became.
 
+mod form;
 mod life;
+mod rotate;
 mod trigger;
 
 use std::path::{Path, PathBuf};
 
 use api::wire::{CheckedFlow, DocumentFormat, NewFlow, NewRun, RunAnswer};
 use clap::Subcommand;
-use engine::{FlowView, RunStatus};
+use engine::{FlowView, RunStatus, TriggerView};
 use model::FlowId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -51,7 +53,7 @@ pub(crate) enum Flow {
     },
     /// Start a flow that has a manual trigger
     #[command(
-        after_help = "Examples:\n  sluice flow run greet --input '{\"name\":\"Ada\"}' --wait\n  sluice flow run greet --input @event.json"
+        after_help = "Examples:\n  sluice flow run greet --field name=Ada --wait\n  sluice flow run greet --input '{\"name\":\"Ada\"}'\n  sluice flow run greet --input @event.json\n\nOn a terminal, needed fields that are missing are asked for."
     )]
     Run {
         /// The flow
@@ -60,10 +62,15 @@ pub(crate) enum Flow {
         /// The event: JSON, or @FILE
         #[arg(long, value_name = "JSON|@FILE", default_value = "null", hide_default_value = true)]
         input: String,
+        /// A field of the event, typed by the flow's form; again for more
+        #[arg(long = "field", value_name = "NAME=VALUE")]
+        fields: Vec<String>,
         /// Wait for the run's end and show it
         #[arg(long)]
         wait: bool,
     },
+    /// Change the address or the secret of a flow's webhook
+    RotateHook(rotate::Rotate),
 }
 
 #[derive(Deserialize)]
@@ -76,11 +83,22 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
     let documents: Vec<NewFlow> = match &command {
         Flow::Check { file } => vec![document(global, file)?],
         Flow::Apply { files } => files.iter().map(|file| document(global, file)).collect::<Result<_, _>>()?,
-        Flow::Life(_) | Flow::List | Flow::Show { .. } | Flow::Run { .. } => Vec::new(),
+        Flow::Life(_) | Flow::List | Flow::Show { .. } | Flow::Run { .. } | Flow::RotateHook(_) => Vec::new(),
+    };
+    let rotation = match &command {
+        Flow::RotateHook(rotate) => Some(rotate::request(rotate)?),
+        Flow::Life(_) | Flow::Check { .. } | Flow::Apply { .. } | Flow::List | Flow::Show { .. } | Flow::Run { .. } => {
+            None
+        }
     };
     let draft = match &command {
         Flow::Life(life) => life.draft(global)?,
-        Flow::Check { .. } | Flow::Apply { .. } | Flow::List | Flow::Show { .. } | Flow::Run { .. } => None,
+        Flow::Check { .. }
+        | Flow::Apply { .. }
+        | Flow::List
+        | Flow::Show { .. }
+        | Flow::Run { .. }
+        | Flow::RotateHook(_) => None,
     };
     let event = match &command {
         Flow::Run { input, .. } => input::json(input)?,
@@ -94,7 +112,14 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
         Flow::Life(life) => life::run(client, global, life, draft.as_ref()).await,
         Flow::List => client.get("/api/v1/flows").await.map(list),
         Flow::Show { id } => client.get(&format!("/api/v1/flows/{}/{id}", global.environment)).await.map(show),
-        Flow::Run { id, wait, .. } => start(client, global, id, event, *wait).await,
+        Flow::Run { id, wait, fields, .. } => {
+            let event = fill_in(client, global, id, event, fields).await?;
+            start(client, global, id, event, *wait).await
+        }
+        Flow::RotateHook(rotate) => {
+            let rotation = rotation.as_ref().expect("it was read for this command above");
+            rotate::rotate(client, global, rotate, rotation).await
+        }
     })
     .await
 }
@@ -172,6 +197,22 @@ fn show(reply: Reply<FlowView>) -> Answer {
     lines.push(String::new());
     lines.push(flow.document.trim_end().to_owned());
     Answer::done(reply.json, lines.join("\n"))
+}
+
+/// The event, with fields and answers put in as the flow's form has them.
+async fn fill_in(
+    client: &Client,
+    global: &Global,
+    id: &FlowId,
+    input: Value,
+    fields: &[String],
+) -> Result<Value, Stop> {
+    let reply: Reply<FlowView> = client.get(&format!("/api/v1/flows/{}/{id}", global.environment)).await?;
+    match &reply.value.trigger {
+        TriggerView::Manual { input: schema } => form::event(schema.as_ref(), input, fields, !global.json),
+        // The host says why such a flow is not started by hand.
+        TriggerView::Webhook(_) | TriggerView::Poll(_) | TriggerView::Schedule(_) => Ok(input),
+    }
 }
 
 async fn start(client: &Client, global: &Global, id: &FlowId, event: Value, wait: bool) -> Outcome {

@@ -165,6 +165,7 @@ fn origin(origin: &Origin) -> String {
     match origin {
         Origin::Webhook { delivery_key, index: 0 } => format!("delivery {}", short_key(delivery_key)),
         Origin::Webhook { delivery_key, index } => format!("delivery {}, event {}", short_key(delivery_key), index + 1),
+        Origin::Poll { item } => format!("poll, {}", crate::show::cut(item, 60)),
         Origin::Schedule { nominal_ms } => format!("schedule, {}", time(*nominal_ms)),
         Origin::Manual { by } => by.clone(),
         Origin::Replay { of, by } => format!("{by}, replay of {of}"),

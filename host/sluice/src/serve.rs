@@ -44,6 +44,10 @@ pub(crate) struct Serve {
     /// Runs that may wait before deliveries are answered 429
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(Options::default().queue_max).expect("20,000"))]
     queue: NonZeroUsize,
+    /// Where services reach the webhook address, such as https://flows.example.com:
+    /// connectors then set up their webhooks themselves
+    #[arg(long, value_name = "URL", env = "SLUICE_PUBLIC_URL")]
+    public_url: Option<String>,
     /// How the log on standard error is written
     #[arg(long, value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,
@@ -107,6 +111,9 @@ async fn live(global: &Global, serve: &Serve) -> Result<(), Stop> {
     let folder = Folder::new(global.folder());
     let options = Options { workers: serve.workers.get(), queue_max: serve.queue.get() };
     let host = Host::open(&folder, serve.ceiling.as_deref(), options)?;
+    if let Some(url) = &serve.public_url {
+        host.engine.set_public_url(url).map_err(host::engine_stop)?;
+    }
     let mut signals = Signals::new()?;
     let hooks = bind(serve.listen, "--listen").await?;
     let admin = bind(serve.admin, "--admin").await?;

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::path::Path;
 
-use model::{ConnectionId, Environment};
+use model::{ConnectionId, Environment, FlowId};
 use secrecy::{ExposeSecret as _, SecretString};
 use store::{Batch, Store, Table};
+use zeroize::Zeroizing;
 
 use crate::error::VaultError;
-use crate::key::MasterKey;
+use crate::key::{MasterKey, random};
 use crate::seal::{Place, Sealer};
 use crate::secrets::{self, Secrets};
 
@@ -16,6 +17,10 @@ use crate::secrets::{self, Secrets};
 const TABLE: Table<()> = Table::new("vault");
 const CREDENTIAL: &str = "credential";
 const WEBHOOK_SECRET: &str = "webhook-secret";
+/// What the host made for a flow's webhook; the row's name is then the flow's.
+const FLOW_HOOK: &str = "flow-hook";
+/// 256 random bits.
+const NEW_SECRET_BYTES: usize = 32;
 
 /// Seals and opens the secrets of connections. Share it in an `Arc`.
 pub struct Vault {
@@ -90,13 +95,57 @@ impl Vault {
         }
     }
 
+    /// Seals what the host made for a flow's webhook, replacing what it had.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn put_hook(
+        &self,
+        batch: &mut Batch,
+        environment: &Environment,
+        flow: &FlowId,
+        text: &SecretString,
+    ) -> Result<(), VaultError> {
+        let owner = owner(flow);
+        let place = Place { environment, connection: &owner, field: FLOW_HOOK };
+        batch.put(key(place), self.sealer.seal(place, text.expose_secret().as_bytes())?);
+        Ok(())
+    }
+
+    /// Opens what the host made for a flow's webhook; None when it made nothing.
+    ///
+    /// # Errors
+    /// When the store cannot read, the key is another one, or the value was changed.
+    pub fn get_hook(
+        &self,
+        store: &dyn Store,
+        environment: &Environment,
+        flow: &FlowId,
+    ) -> Result<Option<SecretString>, VaultError> {
+        let owner = owner(flow);
+        let place = Place { environment, connection: &owner, field: FLOW_HOOK };
+        let Some(plain) = self.open_row(store, place)? else { return Ok(None) };
+        let text = std::str::from_utf8(&plain).map_err(|_| damaged(place))?;
+        Ok(Some(SecretString::from(text)))
+    }
+
+    /// A new secret that nobody can guess, in hexadecimal digits.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new_secret() -> Result<SecretString, VaultError> {
+        let mut bytes = Zeroizing::new([0; NEW_SECRET_BYTES]);
+        random(&mut *bytes)?;
+        Ok(SecretString::from(hex::encode(*bytes)))
+    }
+
     /// A key for another purpose of the host, the same as long as the key file is:
     /// `sandbox code cache`, ... Says nothing about the keys that seal.
     pub fn derive_key(&self, purpose: &str) -> [u8; 32] {
         *self.master.derive("sluicegate derived", purpose)
     }
 
-    fn open_row(&self, store: &dyn Store, place: Place<'_>) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, VaultError> {
+    fn open_row(&self, store: &dyn Store, place: Place<'_>) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
         let sealed = store.get(&key(place)).map_err(|source| VaultError::Read {
             environment: place.environment.to_string(),
             connection: place.connection.to_string(),
@@ -104,6 +153,11 @@ impl Vault {
         })?;
         sealed.map(|sealed| self.sealer.open(place, &sealed)).transpose()
     }
+}
+
+/// Names of flows and of connections have one grammar; the field keeps them apart.
+fn owner(flow: &FlowId) -> ConnectionId {
+    flow.as_str().parse().expect("a flow's name is of the grammar of a connection's")
 }
 
 fn damaged(place: Place<'_>) -> VaultError {

@@ -137,7 +137,9 @@ async fn a_clock_that_was_wrong_by_a_year_does_not_silence_a_schedule() {
     until("it has a time soon", || (host.schedule("tick").next[0].local == "2026-05-01T01:00:00+00:00").then_some(()))
         .await;
     clock.pass(HOUR_MS);
-    host.events("tick", 2).await;
+    let last =
+        until("it starts again", || host.schedule("tick").last.filter(|last| last.local.starts_with("2026"))).await;
+    assert_eq!(last.local, "2026-05-01T01:00:00+00:00");
 }
 
 #[tokio::test(start_paused = true)]

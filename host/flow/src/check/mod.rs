@@ -10,6 +10,7 @@ mod calls;
 mod concurrency;
 mod loops;
 mod names;
+mod polled;
 mod read;
 mod report;
 mod schedule;
@@ -32,6 +33,7 @@ use steps::Steps;
 use tree::{Content, Node};
 use trigger::Started;
 
+pub use read::duration_ms;
 pub(crate) use read::show_duration;
 
 /// The document's format that this host reads.

@@ -73,7 +73,7 @@ impl<'n> Fields<'n> {
     pub(super) fn duration(&self, name: &str, most: u64, report: &mut Report<'_>) -> Option<u64> {
         let node = self.get(name)?;
         let found = match &node.content {
-            Content::Text(text) => parse_duration(text),
+            Content::Text(text) => duration_ms(text),
             _ => None,
         };
         let fits = found.filter(|ms| (1..=most).contains(ms));
@@ -82,6 +82,16 @@ impl<'n> Fields<'n> {
             report.add(node, &self.field(name), wrong(name, &expected, node));
         }
         fits
+    }
+
+    /// True or false.
+    pub(super) fn flag(&self, name: &str, absent: bool, report: &mut Report<'_>) -> bool {
+        let Some(node) = self.get(name) else { return absent };
+        let found = node.to_json().as_bool();
+        if found.is_none() {
+            report.add(node, &self.field(name), wrong(name, "true or false", node));
+        }
+        found.unwrap_or(absent)
     }
 
     /// One of a few words.
@@ -121,7 +131,8 @@ pub(super) fn parse_name<T: FromStr<Err = NameError>>(
     text.parse().map_err(|error: NameError| report.add(node, field, Problem::new("bad-name", error.to_string()))).ok()
 }
 
-fn parse_duration(text: &str) -> Option<u64> {
+/// A whole number and a unit, in milliseconds: `500ms`, `30s`, `5m`, `2h`, `1d`.
+pub fn duration_ms(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let unit_ms = match unit {
@@ -162,7 +173,7 @@ mod tests {
             ("-1s", None),
             ("99999999999999999999d", None),
         ] {
-            assert_eq!(parse_duration(text), wanted, "{text}");
+            assert_eq!(duration_ms(text), wanted, "{text}");
         }
         assert_eq!(show_duration(90_000), "90s");
     }

@@ -1,10 +1,11 @@
 //! The trigger of a document: exactly one kind, and what its events look like.
 
-use model::{Need, OperationRef, Problem, Schema, Trigger as Declared};
+use model::{Need, OperationRef, Problem, Schema, Trigger as Declared, Webhook};
 use serde_json::{Value, json};
 
 use super::accounts::{self, Asked};
 use super::names::Names;
+use super::polled;
 use super::read::Fields;
 use super::report::Report;
 use super::schedule;
@@ -53,7 +54,7 @@ pub(super) fn read(node: &Node, operations: &dyn Operations, report: &mut Report
 }
 
 fn connector(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Report<'_>) -> Started {
-    fields.only(&["uses", "connection", "config", "respond"], report);
+    fields.only(&["uses", "connection", "config", "hook_token", "subscribe", "poll", "respond"], report);
     let respond = respond(fields, report);
     let unknown = Started { respond, ..Started::unknown() };
     let Some(uses_node) = fields.get("uses") else { return unknown };
@@ -66,26 +67,54 @@ fn connector(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Repo
         accounts::unknown_operation(&uses, "trigger", known, uses_node, "trigger.uses", report);
         return unknown;
     };
-    let asked = Asked { uses: &uses, need: Need::Required, scopes: &[] };
-    let connection = accounts::connection(fields, &asked, operations, report);
-    let config = config(fields, declared, report);
-    let Some(webhook) = declared.webhook.clone() else {
-        let what = format!("the trigger {uses} is polled, and flows take delivered ones alone");
-        report.add(uses_node, "trigger.uses", Problem::new("polled-trigger", what));
-        return Started { respond, event: Shape(declared.event.clone()), ..Started::unknown() };
+    let trigger = match (polled::wanted(fields, declared), &declared.webhook) {
+        (Some(poll), _) => polled::read(fields, uses, (declared, poll), operations, report),
+        (None, Some(webhook)) => delivered(fields, uses, (declared, webhook), operations, report),
+        (None, None) => {
+            let what = format!("the connector does not say how the events of {uses} come");
+            report.add(uses_node, "trigger.uses", Problem::new("bad-trigger", what));
+            None
+        }
     };
-    let trigger = connection.map(|connection| Trigger::Connector {
-        uses,
-        connection,
-        config,
-        webhook,
-        event: declared.event.clone(),
-    });
     Started { trigger, respond, event: Shape(declared.event.clone()) }
 }
 
+/// A trigger whose events the service delivers.
+fn delivered(
+    fields: &Fields<'_>,
+    uses: OperationRef,
+    (declared, webhook): (&Declared, &Webhook),
+    operations: &dyn Operations,
+    report: &mut Report<'_>,
+) -> Option<Trigger> {
+    if let Some(node) = fields.get("poll") {
+        let problem =
+            Problem::new("not-polled", format!("the events of {uses} are delivered, nobody can ask for them"));
+        report.add(node, "trigger.poll", problem.fix("remove the key poll"));
+    }
+    let asked = Asked { uses: &uses, need: Need::Required, scopes: &[] };
+    let connection = accounts::connection(fields, &asked, operations, report);
+    let config = config(fields, declared, report);
+    let hook_token = fields.flag("hook_token", false, report);
+    let wanted = fields.flag("subscribe", declared.subscription.is_some(), report);
+    if wanted && declared.subscription.is_none() {
+        let problem = Problem::new("cannot-subscribe", format!("the connector cannot set up the webhook of {uses}"));
+        let fix = "remove the key subscribe, and set the webhook up at the service";
+        report.add(fields.node, "trigger.subscribe", problem.fix(fix));
+    }
+    Some(Trigger::Connector {
+        connection: connection?,
+        config,
+        webhook: webhook.clone(),
+        event: declared.event.clone(),
+        hook_token,
+        subscribe: wanted.then(|| declared.subscription.as_ref().map(|part| part.by_hand.clone())).flatten(),
+        uses,
+    })
+}
+
 /// The configuration: constants only, since there is nothing to read before an event.
-fn config(fields: &Fields<'_>, declared: &Declared, report: &mut Report<'_>) -> Value {
+pub(super) fn config(fields: &Fields<'_>, declared: &Declared, report: &mut Report<'_>) -> Value {
     let empty = Node { at: fields.node.at, content: Content::Object(Vec::new()) };
     let node = fields.get("config").unwrap_or(&empty);
     let value = node.to_json();
@@ -103,7 +132,7 @@ fn config(fields: &Fields<'_>, declared: &Declared, report: &mut Report<'_>) -> 
 }
 
 fn webhook(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Report<'_>) -> Started {
-    fields.only(&["webhook", "connection", "event", "respond"], report);
+    fields.only(&["webhook", "connection", "event", "hook_token", "respond"], report);
     let respond = respond(fields, report);
     let event = schema(fields, "event", report);
     let connection = match fields.required("connection", "the connection whose webhook secret verifies", report) {
@@ -121,7 +150,9 @@ fn webhook(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Report
         read.map_err(explain).ok()
     });
     let shape = event.clone().map_or_else(Shape::open, Shape);
-    let trigger = webhook.zip(connection).map(|(webhook, connection)| Trigger::Webhook { webhook, connection, event });
+    let hook_token = fields.flag("hook_token", false, report);
+    let made = |(webhook, connection)| Trigger::Webhook { webhook, connection, event, hook_token };
+    let trigger = webhook.zip(connection).map(made);
     Started { trigger, respond, event: shape }
 }
 

@@ -1,14 +1,15 @@
 //! What starts a flow, for people: in a word for lists, in lines for one flow.
 
-use engine::{Note, Occasion, ScheduleView, TriggerView};
+use engine::{HookView, Note, Occasion, PollView, ScheduleView, SubscriptionState, SubscriptionView, TriggerView};
 use serde_json::Value;
 
-use crate::show::{hang, short, time};
+use crate::show::{duration, hang, short, time};
 
 /// In a word or two.
 pub(crate) fn word(trigger: &TriggerView) -> String {
     match trigger {
-        TriggerView::Webhook { hook } => hook.clone(),
+        TriggerView::Webhook(hook) => hook.hook.clone(),
+        TriggerView::Poll(poll) => format!("poll of {} every {}", poll.uses, duration(poll.every_ms)),
         TriggerView::Schedule(schedule) => match schedule.next.first() {
             Some(next) => format!("{}, next {}", schedule.rhythm, next.local),
             None => schedule.rhythm.clone(),
@@ -20,7 +21,8 @@ pub(crate) fn word(trigger: &TriggerView) -> String {
 /// What to do, or to expect, after publishing.
 pub(crate) fn next_step(trigger: &TriggerView, flow: &str, environment: &str) -> String {
     match trigger {
-        TriggerView::Webhook { hook } => format!("  deliveries go to {hook} on the host's webhook address"),
+        TriggerView::Webhook(hook) => format!("  deliveries go to {} on the host's webhook address", hook.hook),
+        TriggerView::Poll(poll) => format!("  {} is asked every {}", poll.uses, duration(poll.every_ms)),
         TriggerView::Schedule(schedule) => format!("  it starts at {}", listed(&schedule.next)),
         TriggerView::Manual { .. } => {
             format!("  start it: sluice flow run {flow} --environment {environment} --wait")
@@ -31,7 +33,8 @@ pub(crate) fn next_step(trigger: &TriggerView, flow: &str, environment: &str) ->
 /// Everything.
 pub(crate) fn lines(trigger: &TriggerView) -> Vec<String> {
     match trigger {
-        TriggerView::Webhook { hook } => vec![format!("  started    by POST {hook}")],
+        TriggerView::Webhook(hook) => hook_lines(hook),
+        TriggerView::Poll(poll) => poll_lines(poll),
         TriggerView::Schedule(schedule) => schedule_lines(schedule),
         TriggerView::Manual { input } => {
             let mut lines = vec!["  started    by hand".to_owned()];
@@ -39,6 +42,45 @@ pub(crate) fn lines(trigger: &TriggerView) -> Vec<String> {
             lines
         }
     }
+}
+
+fn hook_lines(hook: &HookView) -> Vec<String> {
+    let secret = if hook.own_secret { "the flow's own" } else { "the connection's" };
+    let mut lines = vec![format!("  started    by POST {}", hook.hook), format!("  secret     {secret}")];
+    lines.extend(hook.before_until_ms.map(|until_ms| {
+        format!("  changed    the address and the secret from before are good until {}", time(until_ms))
+    }));
+    lines.extend(hook.subscription.iter().flat_map(subscription_lines));
+    lines
+}
+
+fn subscription_lines(subscription: &SubscriptionView) -> Vec<String> {
+    let state = match subscription.state {
+        SubscriptionState::Subscribed => "subscribed",
+        SubscriptionState::Pending => "being set up",
+        SubscriptionState::Failing => "failing",
+        SubscriptionState::ByHand => "to be set up by hand",
+    };
+    let until = subscription.expires_ms.map(|at_ms| format!(", until {}", time(at_ms))).unwrap_or_default();
+    let next = subscription.next_ms.map(|at_ms| format!("; seen to at {}", time(at_ms))).unwrap_or_default();
+    let mut lines = vec![format!("  at service {state}{until}{next}")];
+    lines.extend(
+        subscription.problem.as_ref().map(|problem| format!("  problem    {}", hang(&problem.to_string(), 13))),
+    );
+    lines
+}
+
+fn poll_lines(poll: &PollView) -> Vec<String> {
+    let ago = |at_ms: Option<u64>| at_ms.map_or_else(|| "not since the start".to_owned(), time);
+    let mut lines = vec![format!("  started    by what {} finds every {}", poll.uses, duration(poll.every_ms))];
+    lines.push(format!("  last poll  {}", ago(poll.last_ms)));
+    lines.extend(poll.next_ms.map(|at_ms| format!("  next poll  {}", time(at_ms))));
+    lines.extend(poll.last_run.as_ref().map(|run| format!("  last run   {run}")));
+    if poll.failures > 0 {
+        lines.push(format!("  failures   {} in a row", poll.failures));
+    }
+    lines.extend(poll.problem.as_ref().map(|problem| format!("  problem    {}", hang(&problem.to_string(), 13))));
+    lines
 }
 
 fn schedule_lines(schedule: &ScheduleView) -> Vec<String> {
