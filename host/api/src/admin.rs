@@ -12,7 +12,7 @@ use crate::hooks::alive;
 use crate::request::Json;
 use crate::watch::watched;
 use crate::wire::Alive;
-use crate::{connections, dead, flows, lifecycle, plugins, policies, runs};
+use crate::{backups, connections, dead, flows, lifecycle, plugins, policies, runs};
 
 /// What administrators may reach.
 pub fn admin_router(engine: Engine, auth: Auth) -> Router {
@@ -20,6 +20,7 @@ pub fn admin_router(engine: Engine, auth: Auth) -> Router {
         .merge(connection_routes())
         .merge(flow_routes())
         .route("/policy/explain", post(policies::explain))
+        .route("/backup", post(backups::make))
         .route("/health", get(health))
         .fallback(crate::watch::unknown_place)
         .method_not_allowed_fallback(crate::watch::wrong_method)

@@ -8,6 +8,7 @@
 
 mod admin;
 mod auth;
+mod backups;
 mod body;
 mod budget;
 mod connections;

@@ -74,6 +74,30 @@ pub struct NewCall {
     pub input: Value,
 }
 
+/// Asks for a backup.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewBackup {
+    /// A folder of the host's machine: absolute, and empty or not there yet.
+    pub to: String,
+    /// Whether the vault's key file goes along.
+    #[serde(default)]
+    pub with_key: bool,
+}
+
+/// A backup that is complete.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BackupMade {
+    /// Its folder.
+    pub to: String,
+    /// How many files are in it.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What was left out on purpose.
+    pub without: Vec<String>,
+}
+
 /// A connection to be made. Secrets are in it: it is never printed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,6 +9,7 @@
 mod accept;
 mod alarms;
 mod backoff;
+mod backup;
 mod call;
 mod catalogue;
 mod clock;

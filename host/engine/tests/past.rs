@@ -19,7 +19,11 @@ use vault::Vault;
 
 const DAY_MS: u64 = 24 * 3_600_000;
 
-struct ManualClock(AtomicU64, AtomicU64);
+struct ManualClock(AtomicU64);
+
+/// Never drawn twice, also not by a host that was opened again: names of runs are made
+/// of it.
+static DRAWN: AtomicU64 = AtomicU64::new(1);
 
 impl Clock for ManualClock {
     fn now_ms(&self) -> u64 {
@@ -27,7 +31,7 @@ impl Clock for ManualClock {
     }
 
     fn random(&self) -> u64 {
-        self.1.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)
+        DRAWN.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)
     }
 }
 
@@ -41,7 +45,7 @@ impl Host {
     fn open(folder: &Path) -> Self {
         let vault = Vault::open(&folder.join("vault.key")).expect("a key");
         let store = Arc::new(JournalStore::open(&folder.join("store"), store::Options::default()).expect("a store"));
-        let clock = Arc::new(ManualClock(AtomicU64::new(30_000 * DAY_MS), AtomicU64::new(1)));
+        let clock = Arc::new(ManualClock(AtomicU64::new(30_000 * DAY_MS)));
         let parts = Parts {
             folder: folder.to_owned(),
             store: store.clone(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use model::Environment;
 
-use crate::{connection, dead, flow, plugin, policy, run, serve};
+use crate::{backup, connection, dead, flow, plugin, policy, run, serve};
 
 /// Connectors you can approve, flows you can trust.
 #[derive(Debug, Parser)]
@@ -77,6 +77,10 @@ pub(crate) enum Command {
     /// Dead letters: list, show, edit, replay, discard
     #[command(subcommand)]
     Dead(dead::Dead),
+    /// Copy everything that is kept to a folder, while the host runs
+    Backup(backup::Backup),
+    /// Fill an empty data folder from a backup
+    Restore(backup::Restore),
     /// Compiles the component on standard input; the host calls this
     #[command(hide = true)]
     CompileComponent,

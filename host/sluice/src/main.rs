@@ -4,6 +4,7 @@
 //! changes something goes through the same HTTP router: over the socket of a
 //! running host, or in process when none runs.
 
+mod backup;
 mod cli;
 mod client;
 mod compile;
@@ -54,6 +55,8 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
             Command::Flow(command) => flow::run(global, command).await,
             Command::Run(command) => run::run(global, command).await,
             Command::Dead(command) => dead::run(global, command).await,
+            Command::Backup(command) => backup::backup(global, &command).await,
+            Command::Restore(command) => backup::restore(global, &command),
             Command::Serve(_) | Command::CompileComponent => unreachable!("handled before"),
         }
     })

@@ -14,7 +14,7 @@ fn help_names_every_command_and_shows_examples() {
     let bench = Bench::new();
     let top = bench.run(&["--help"]);
     assert_eq!(top.code, 0);
-    for noun in ["serve", "plugin", "connection", "policy", "flow", "run"] {
+    for noun in ["serve", "plugin", "connection", "policy", "flow", "run", "backup", "restore"] {
         assert!(top.out.contains(&format!("\n  {noun} ")), "{noun} is missing in\n{}", top.out);
     }
     assert!(!top.out.contains("compile-component"), "inner commands are hidden");
@@ -33,7 +33,9 @@ fn help_names_every_command_and_shows_examples() {
             assert!(*verb == "list" || help.out.contains("Example"), "{noun} {verb} has no example");
         }
     }
-    assert!(bench.run(&["serve", "--help"]).out.contains("Examples:"));
+    for noun in ["serve", "backup", "restore"] {
+        assert!(bench.run(&[noun, "--help"]).out.contains("Examples:"), "{noun} has no example");
+    }
 }
 
 #[test]
@@ -175,6 +177,41 @@ fn a_host_serves_drains_and_goes() {
         assert!(!bench.path(name).exists(), "{name} is left behind");
     }
     assert_eq!(bench.run(&["run", "show", id]).code, 0, "what happened is still there without a host");
+}
+
+#[test]
+fn a_backup_of_a_running_host_comes_back_elsewhere() {
+    let bench = Bench::new();
+    bench.write("greet.yaml", GREET);
+    let host = Host::start(&bench);
+    bench.json(&["flow", "apply", "greet.yaml"]);
+    for name in ["Ada", "Grace"] {
+        let input = format!("{{\"name\":\"{name}\"}}");
+        bench.json(&["flow", "run", "greet", "--input", &input, "--wait"]);
+    }
+    let before = bench.json(&["run", "list"]);
+    let made = bench.json(&["backup", "kept/monday", "--with-key"]);
+    assert!(made["files"].as_u64().unwrap() >= 4, "{made}");
+    let again = bench.run(&["backup", "kept/monday"]);
+    assert!(again.code == 1 && again.err.contains("is not empty"), "{}", again.err);
+    let plain = bench.run(&["backup", "kept/tuesday"]);
+    assert!(plain.out.contains("not in it: vault.key"), "{}", plain.out);
+    assert_eq!((bench.mode("kept/monday"), bench.mode("kept/monday/vault.key")), (0o700, 0o600));
+    assert_eq!(host.end().0, 0);
+
+    assert_eq!(bench.run(&["restore", "kept/monday", "--check"]).code, 0);
+    let used = bench.run(&["restore", "kept/monday"]);
+    assert!(used.code == 1 && used.err.contains("is not empty"), "{}", used.err);
+    let restored = bench.run(&["restore", "kept/monday", "--data", "other"]);
+    assert_eq!(restored.code, 0, "{}", restored.err);
+    assert_eq!(bench.json(&["run", "list", "--data", "other"]), before);
+    let more = bench.run(&["flow", "run", "greet", "--input", "{\"name\":\"Edsger\"}", "--wait", "--data", "other"]);
+    assert!(more.out.contains("Hello Edsger"), "{}{}", more.out, more.err);
+    let keyless = bench.run(&["restore", "kept/tuesday", "--data", "third"]);
+    assert!(keyless.out.contains("The key file is not in the backup"), "{}{}", keyless.out, keyless.err);
+    std::fs::remove_file(bench.path("kept/tuesday/ceiling.toml")).unwrap();
+    let harmed = bench.run(&["restore", "kept/tuesday", "--data", "fourth"]);
+    assert!(harmed.code == 1 && harmed.err.contains("ceiling.toml of the backup is damaged"), "{}", harmed.err);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::behind::Behind;
 use crate::commit::{CommitError, Position};
 use crate::decide::{Group, Reach};
 use crate::history::{self, History};
-use crate::journal::{Journal, Pointer, WriteFailure, Written};
+use crate::journal::{Journal, Place, Pointer, WriteFailure, Written};
 use crate::options::Options;
 use crate::overlay::Layers;
 use crate::queue::{Queue, Waiting};
@@ -276,6 +276,11 @@ impl Committer {
 
 /// Jobs of those who tidy.
 impl Committer {
+    /// After the last durable batch.
+    pub(crate) fn place(&self) -> Place {
+        self.journal.place()
+    }
+
     /// Closes the open segment before it is full.
     pub(crate) fn close_segment(&mut self) -> Result<(), WriteFailure> {
         self.journal.close_segment()?;

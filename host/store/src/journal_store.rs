@@ -3,6 +3,7 @@
 //! Owns opening and closing. Reading takes no part in writing: readers see the
 //! overlay over the rows, and values left in the journal are read from there.
 
+use crate::backup::{BackupError, BackupWriter};
 use crate::batch::{Batch, KEY_BYTES_MAX};
 use crate::behind::Behind;
 use crate::commit::{Commit, CommitError, Position};
@@ -91,7 +92,7 @@ impl JournalStore {
         let cache_bytes = options.cache_bytes;
         let mut rows =
             SledRows::open(&rows_folder, cache_bytes, |mark| catalogue.may_have_made(mark)).map_err(rows_error)?;
-        if rows.is_overgrown().map_err(rows_error)? {
+        if rows.is_overgrown(options.rebuild_bytes_min).map_err(rows_error)? {
             opening::save(&catalogue, &rows)?;
             rows = rows.renew(&rows_folder, cache_bytes).map_err(rows_error)?;
         }
@@ -293,6 +294,10 @@ impl Store for JournalStore {
 
     fn tidy(&self, now_ms: u64) -> Result<Tidied, TidyError> {
         self.forget_and_unlink(now_ms)
+    }
+
+    fn back_up(&self, into: &mut BackupWriter) -> Result<(), BackupError> {
+        self.back_up_files(into)
     }
 }
 

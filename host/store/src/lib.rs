@@ -6,6 +6,7 @@
 //! batch is there whole or not at all, at any crash; sled holds nothing that
 //! the journal cannot give again; damage is reported, never read.
 
+mod backup;
 mod batch;
 mod behind;
 mod checkpoint;
@@ -29,6 +30,7 @@ mod table;
 mod tidy;
 mod writer;
 
+pub use backup::{Backup, BackupError, BackupFile, BackupWriter, check as check_backup, restore as restore_backup};
 pub use batch::{Batch, KEY_BYTES_MAX};
 pub use commit::{Commit, CommitError, Position, Resolver};
 pub use disk::{Disk, DiskFile, RealDisk};

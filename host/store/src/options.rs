@@ -33,6 +33,10 @@ pub struct Options {
     /// that tear at a power loss; it gets a pointer into the journal. 4 KiB is
     /// the largest size that was proved safe.
     pub inline_bytes_max: usize,
+    /// sled's file is made anew at an open that finds it larger than this, and
+    /// larger than four times its rows: sled's files never shrink. 256 MiB:
+    /// below it, what there is to gain is less than the time it takes.
+    pub rebuild_bytes_min: u64,
     /// sled's page cache. 64 MiB holds the living state of a busy host.
     pub cache_bytes: u64,
     /// Commits are refused as `Full` while less than this is free on the disk,
@@ -57,6 +61,7 @@ impl Default for Options {
             behind_bytes: 4 << 20,
             behind_delay: Duration::from_millis(500),
             inline_bytes_max: 4096,
+            rebuild_bytes_min: 256 << 20,
             cache_bytes: 64 << 20,
             free_bytes_min: 64 << 20,
             stepped: false,

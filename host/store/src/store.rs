@@ -3,6 +3,7 @@
 //! Small on purpose: a second implementation over a shared database must be
 //! possible without touching its users. Nothing here assumes one process.
 
+use crate::backup::{BackupError, BackupWriter};
 use crate::batch::Batch;
 use crate::commit::Commit;
 use crate::history::Document;
@@ -62,6 +63,16 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// See `TidyError`. What could be done is done.
     fn tidy(&self, now_ms: u64) -> Result<Tidied, TidyError>;
+
+    /// Adds the files that this store comes back from, as of one moment. Blocks;
+    /// commits go on. A store in a database of its own is backed up there.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    fn back_up(&self, into: &mut BackupWriter) -> Result<(), BackupError> {
+        let _ = into;
+        Err(BackupError::Unsupported)
+    }
 }
 
 /// A key and its value.

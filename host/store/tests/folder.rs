@@ -7,7 +7,7 @@ use common::{Model, commit, put, random_batch, read_all, small};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use store::{JournalStore, OpenError, Store};
+use store::{Batch, JournalStore, OpenError, Options, Store};
 use testkit::Seeded;
 
 fn open(folder: &Path) -> JournalStore {
@@ -127,6 +127,42 @@ fn large_values_stay_in_the_journal() {
         Some(&value[..]),
         "after opening again"
     );
+}
+
+/// Many rows came and went; the file kept their space.
+#[test]
+fn an_overgrown_file_is_made_anew_at_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let size = || fs::metadata(folder.path().join("sled/db")).expect("sled's file").len();
+    let mut expected = Model::new();
+    {
+        let store = JournalStore::open(folder.path(), Options::default()).expect("opens");
+        let value = Seeded::new(1).bytes(3000);
+        let rows: Vec<u32> = (0..2000).collect();
+        for rows in rows.chunks(50) {
+            let mut batch = Batch::new();
+            rows.iter().for_each(|row| batch.put(format!("row/{row}"), &value));
+            commit(&store, batch);
+        }
+        store.settle().expect("settled");
+        let mut batch = Batch::new();
+        rows[..1990].iter().for_each(|row| batch.delete(format!("row/{row}")));
+        commit(&store, batch);
+        expected.extend((1990..2000).map(|round| (format!("row/{round}").into_bytes(), value.clone())));
+        store.close().expect("closed");
+    }
+    let before = size();
+    assert!(before > 3 << 20, "sled took only {before} bytes");
+    for _ in 0..2 {
+        let options = Options { rebuild_bytes_min: 2 << 20, ..Options::default() };
+        let store = JournalStore::open(folder.path(), options).expect("opens");
+        assert_eq!(read_all(&store), expected);
+        store.close().expect("closed");
+        assert!(!folder.path().join("sled.aside").exists());
+        assert!(size() < before / 2, "{before} bytes became {}", size());
+    }
+    fs::remove_dir_all(folder.path().join("sled")).expect("removed");
+    assert_eq!(read_all(&open(folder.path())), expected, "from the checkpoint that the rebuild began with");
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -23,9 +23,6 @@ const ROW: u8 = 1;
 const INLINE: u8 = 0;
 const FAR: u8 = 1;
 const INLINE_AT: u8 = 2;
-/// A file below this is never worth rebuilding. 256 MiB: some seconds of
-/// writing, once in many starts.
-const GROWN_BYTES_MIN: u64 = 256 << 20;
 /// A file this many times its rows is rebuilt. 4: sled itself keeps about twice
 /// what is live while rows come and go.
 const GROWN_FACTOR: u64 = 4;
@@ -52,12 +49,12 @@ impl SledRows {
         }
     }
 
-    /// True when the file is far larger than the rows in it: sled's files never
-    /// shrink by themselves.
-    pub(crate) fn is_overgrown(&self) -> Result<bool, RowsError> {
+    /// True when the file is larger than `bytes_min`, and far larger than the
+    /// rows in it: sled's files never shrink by themselves.
+    pub(crate) fn is_overgrown(&self, bytes_min: u64) -> Result<bool, RowsError> {
         let file =
             self.file.metadata().map_err(|error| RowsError(format!("sled's file cannot be looked at: {error}")))?;
-        if file.len() < GROWN_BYTES_MIN {
+        if file.len() < bytes_min {
             return Ok(false);
         }
         let live = self.db.iter().try_fold(0, |sum, row| row.map(|(key, value)| sum + key.len() + value.len()));
