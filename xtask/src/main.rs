@@ -65,6 +65,9 @@ enum Task {
         /// Only lives through the simulated world of this seed, aloud.
         #[arg(long)]
         seed: Option<u64>,
+        /// Only this part, in its short form: power, syscalls, errors, full, counting, damage.
+        #[arg(long, conflicts_with = "seed")]
+        only: Option<String>,
     },
     /// Answers as Slack and GitHub do; what `demo` leaves running.
     #[command(hide = true)]
@@ -106,7 +109,8 @@ fn perform(task: Task) -> Result<bool> {
         Task::Plugins => plugins::build().and_then(|()| plugins::build_guests()).map(|()| true),
         Task::Kills { count } => kill(count),
         Task::Torture { part: Tortured::Engine, seed: Some(seed), .. } => torture::replay(seed),
-        Task::Torture { part: Tortured::Engine, minutes, seed: None } => torture::engine(minutes),
+        Task::Torture { part: Tortured::Engine, only: Some(only), .. } => torture::only(&only),
+        Task::Torture { part: Tortured::Engine, minutes, seed: None, only: None } => torture::engine(minutes),
         Task::Receiver { listen, log } => {
             Receiver::start(listen, Some(&log), remote::script()).context("the receiver cannot listen")?.wait();
             Ok(true)

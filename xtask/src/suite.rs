@@ -54,9 +54,10 @@ impl Suite {
             plugins::build_guests()
         });
         self.tests();
+        self.part("simulator", torture::simulate);
         if !has("npm", "--version") {
             let why = "npm is missing, which fetches GitHub's published webhook payloads: install Node.js";
-            self.skipped.extend(["kill loop", "demo"].map(|proof| format!("{proof}: {why}")));
+            self.skipped.extend(["kill loop", "torture", "demo"].map(|proof| format!("{proof}: {why}")));
             return;
         }
         self.part("kill loop", || {
@@ -66,6 +67,12 @@ impl Suite {
             ensure!(claims.held(), "a claim did not hold");
             Ok(())
         });
+        let mut skipped = Vec::new();
+        self.part("torture, in short", || {
+            skipped = torture::short()?;
+            Ok(())
+        });
+        self.skipped.append(&mut skipped);
         self.part("demo", || {
             ensure!(demo::demo(true)?, "a claim did not hold");
             Ok(())

@@ -1,5 +1,5 @@
-//! People who administer the host while it works: revoke, approve, publish, replay,
-//! and set clocks wrong. In the end they mend what they broke.
+//! People who administer the host while it works: revoke, approve, publish, pause,
+//! replay, and set clocks wrong. In the end they mend what they broke.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use engine::{Engine, EngineError, ReplayVersion};
 use tokio::task::JoinSet;
 
 use crate::dice::Dice;
-use crate::documents::DOCUMENTS;
+use crate::documents::{DOCUMENTS, Document};
 use crate::template::{approve, connect, environment, publish};
 use crate::world::World;
 
@@ -37,7 +37,7 @@ async fn administer(world: Arc<World>, engine: Engine, dice: Arc<Dice>) {
     for number in 0..dice.between(1, 4) {
         pause(&dice, 10_000).await;
         world.switch.hold().await;
-        match dice.between(0, 3) {
+        match dice.between(0, 4) {
             0 => {
                 world.trace.count("connections revoked");
                 let revoked =
@@ -51,9 +51,15 @@ async fn administer(world: Arc<World>, engine: Engine, dice: Arc<Dice>) {
             }
             2 => {
                 world.trace.count("flows published again");
-                let document = &DOCUMENTS[dice.between(0, DOCUMENTS.len() as u64 - 1) as usize];
+                let document = any_document(&dice);
                 let published = publish(&engine, document, &format!("changed {number}")).await;
                 world.trace.note(format_args!("publish {}: {}", document.id, said(&published)));
+            }
+            3 => {
+                world.trace.count("flows paused");
+                let document = any_document(&dice);
+                let paused = engine.pause_flow(&environment(), &document.id.parse().expect("a name"), "ana").await;
+                world.trace.note(format_args!("pause {}: {}", document.id, said(&paused)));
             }
             _ => {
                 let checked = engine.check_connection(&environment(), &"account".parse().expect("a name")).await;
@@ -99,17 +105,31 @@ async fn set_clock(world: Arc<World>, dice: Arc<Dice>) {
 pub(crate) async fn mend(world: &World, engine: &Engine) {
     for _ in 0..MENDS_MAX {
         world.switch.hold().await;
-        let mended = match approve(engine).await {
-            Ok(()) => connect(engine).await,
-            Err(error) => Err(error),
-        };
-        match mended {
+        match make_good(engine).await {
             Ok(()) => return world.trace.note(format_args!("mended")),
             Err(error) => world.trace.note(format_args!("not mended: {error}")),
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     world.trace.broken("connections and grants cannot be mended".to_owned());
+}
+
+/// Approves, connects, and resumes what was paused meanwhile, by a person or by itself.
+async fn make_good(engine: &Engine) -> Result<(), EngineError> {
+    approve(engine).await?;
+    connect(engine).await?;
+    for document in &DOCUMENTS {
+        match engine.resume_flow(&environment(), &document.id.parse().expect("a name")).await {
+            // A flow that is not paused needs nothing.
+            Ok(_) | Err(EngineError::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn any_document(dice: &Dice) -> &'static Document {
+    &DOCUMENTS[usize::try_from(dice.between(0, DOCUMENTS.len() as u64 - 1)).unwrap_or(0)]
 }
 
 fn said<T>(outcome: &Result<T, EngineError>) -> String {

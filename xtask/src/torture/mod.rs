@@ -19,7 +19,7 @@ mod tally;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::report::{Claims, stage};
 use crate::workspace::target;
@@ -54,6 +54,9 @@ impl Part<'_> {
     }
 }
 
+/// A part of the short form that comes later than this is skipped, and says so.
+const SHORT_WITHIN: Duration = Duration::from_secs(4 * 60);
+
 /// Tortures the engine for so many minutes; whether every promise held.
 ///
 /// # Errors
@@ -65,43 +68,70 @@ pub fn engine(minutes: u64) -> Result<bool> {
     let worlds = simulator::Worlds::start(simulator::beside(), until)?;
     let (mut claims, mut skipped) = (Claims::default(), Vec::new());
     let scale = Scale::long();
+    parts(&scale, &PARTS, until, &mut claims, &mut skipped)?;
     stage(&format!("{} kills", scale.kills), || kills::kill_loop(scale.kills, &mut claims))?;
-    parts(&scale, until, &mut claims, &mut skipped)?;
     stage("The simulator", || worlds.finish(&mut claims))?;
     skipped.iter().for_each(|what| println!("skipped {what}"));
     println!("\n{}, {} skipped", claims.summary(), skipped.len());
     Ok(claims.held())
 }
 
-/// The short form: what the test suite runs. The reasons of what it skipped.
+/// The simulator's share of the test suite: so many runs, on every processor.
+///
+/// # Errors
+/// A promise was broken, or the simulator cannot be started.
+pub fn simulate() -> Result<()> {
+    let mut claims = Claims::default();
+    simulator::Worlds::start_runs(simulator::processors(), Scale::short().simulated_runs)?.finish(&mut claims)?;
+    ensure!(claims.held(), "a claim did not hold");
+    Ok(())
+}
+
+/// The crash loops' share of the test suite: the reasons of what it skipped.
 ///
 /// # Errors
 /// A promise was broken, or nothing could be set up.
 pub fn short() -> Result<Vec<String>> {
     let (mut claims, mut skipped) = (Claims::default(), Vec::new());
     let scale = Scale::short();
-    let until = Instant::now() + Duration::from_secs(3_600);
-    stage(&format!("{} simulated runs", scale.simulated_runs), || {
-        simulator::Worlds::start_runs(simulator::processors(), scale.simulated_runs)?.finish(&mut claims)
-    })?;
-    parts(&scale, until, &mut claims, &mut skipped)?;
+    let until = Instant::now() + SHORT_WITHIN;
+    parts(&scale, &PARTS, until, &mut claims, &mut skipped)?;
     println!("{}", claims.summary());
     ensure!(claims.held(), "a claim did not hold");
     Ok(skipped)
 }
 
-type Work = fn(&mut Part<'_>) -> Result<()>;
+/// One part of it, in its short form; whether every promise held.
+///
+/// # Errors
+/// There is no such part, or nothing could be set up.
+pub fn only(name: &str) -> Result<bool> {
+    let Some(part) = PARTS.iter().find(|(known, ..)| *known == name) else {
+        let known: Vec<&str> = PARTS.iter().map(|(known, ..)| *known).collect();
+        bail!("there is no part {name}: choose one of {}", known.join(", "));
+    };
+    demo::build()?;
+    let (mut claims, mut skipped) = (Claims::default(), Vec::new());
+    parts(&Scale::short(), &[*part], Instant::now() + SHORT_WITHIN, &mut claims, &mut skipped)?;
+    println!("\n{}, {} skipped", claims.summary(), skipped.len());
+    Ok(claims.held())
+}
 
-fn parts(scale: &Scale, until: Instant, claims: &mut Claims, skipped: &mut Vec<String>) -> Result<()> {
-    let parts: [(&str, &str, Work); 6] = [
-        ("power", "Power losses on a real file system", power::lose_power),
-        ("syscalls", "Kills at every sync, rename and truncation", syscalls::kill_at_each),
-        ("errors", "Errors of the disk at every write and sync", errors::fail_each),
-        ("full", "A full disk", full::fill),
-        ("counting", "A counting upstream", counting::count),
-        ("damage", "Damaged files", damage::damage),
-    ];
-    for (name, headline, work) in parts {
+type Work = fn(&mut Part<'_>) -> Result<()>;
+type Named = (&'static str, &'static str, Work);
+
+/// By name, with what people read.
+const PARTS: [Named; 6] = [
+    ("power", "Power losses on a real file system", power::lose_power),
+    ("syscalls", "Kills at every sync, rename and truncation", syscalls::kill_at_each),
+    ("errors", "Errors of the disk at every write and sync", errors::fail_each),
+    ("full", "A full disk", full::fill),
+    ("counting", "A counting upstream", counting::count),
+    ("damage", "Damaged files", damage::damage),
+];
+
+fn parts(scale: &Scale, parts: &[Named], until: Instant, claims: &mut Claims, skipped: &mut Vec<String>) -> Result<()> {
+    for (name, headline, work) in parts.iter().copied() {
         let folder = target().join("torture").join(name);
         let mut part = Part { folder, scale, until, claims, skipped };
         if part.is_late() {
