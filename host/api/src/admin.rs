@@ -40,6 +40,7 @@ fn plugin_routes() -> Router<Engine> {
         .route("/plugins/{name}/approvals", post(plugins::approve))
         .route("/plugins/{name}/approvals/{environment}", delete(plugins::revoke))
         .route("/plugins/{name}/call", post(plugins::call))
+        .route("/plugins/{name}/ask", post(plugins::ask))
 }
 
 fn connection_routes() -> Router<Engine> {

@@ -1,7 +1,7 @@
 //! Plugins: install, look at, approve, revoke, try.
 
 use axum::extract::{Request, State};
-use engine::{CallView, Engine, PluginView};
+use engine::{Asked, CallView, Engine, PluginView, PollPosition};
 use http::StatusCode;
 use model::{Environment, Problem};
 use policy::{Capability, Grant, beyond, capabilities, uncovered};
@@ -11,7 +11,7 @@ use crate::auth::Caller;
 use crate::body::read;
 use crate::error::ApiError;
 use crate::request::{Json, Path};
-use crate::wire::{NewApproval, NewCall};
+use crate::wire::{Ask, NewApproval, NewCall, NewQuestion, PollFrom};
 
 /// The largest component taken: what the sandbox compiles at most.
 pub const PLUGIN_BYTES_MAX: usize = 32 << 20;
@@ -85,6 +85,33 @@ pub(crate) async fn call(
 ) -> Result<Json<CallView>, ApiError> {
     let view = engine.call_action(&name, &new.operation, &new.environment, new.connection.as_ref(), new.input).await?;
     Ok(Json(view))
+}
+
+pub(crate) async fn ask(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    Json(new): Json<NewQuestion>,
+) -> Result<Json<CallView>, ApiError> {
+    let asked = Asked { plugin: &name, environment: &new.environment, connection: new.connection.as_ref() };
+    let view = match new.ask {
+        Ask::Choices { field, query, page } => {
+            engine.choices(asked, &field, new.config, &query, page.as_deref()).await?
+        }
+        Ask::Fields { object } => engine.fields(asked, &object, new.config).await?,
+        Ask::Poll { trigger, from } => engine.try_poll(asked, &trigger, new.config, position(from)).await?,
+        Ask::Migrate { operation, from_version } => {
+            engine.migrate(asked, &operation, new.config, &from_version).await?
+        }
+    };
+    Ok(Json(view))
+}
+
+fn position(from: PollFrom) -> PollPosition {
+    match from {
+        PollFrom::Now => PollPosition::Now,
+        PollFrom::Beginning => PollPosition::Beginning,
+        PollFrom::After(cursor) => PollPosition::After(cursor),
+    }
 }
 
 fn page(view: PluginView) -> PluginPage {

@@ -4,7 +4,7 @@
 //! use these types, so that the command line cannot drift from the API.
 
 use engine::Occasion;
-use model::{ConnectionId, Environment, FlowId, OperationId, PluginId, Problem, RunId, Scope, StepId, Team};
+use model::{ConnectionId, Environment, FieldId, FlowId, OperationId, PluginId, Problem, RunId, Scope, StepId, Team};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -96,6 +96,74 @@ pub struct BackupMade {
     pub bytes: u64,
     /// What was left out on purpose.
     pub without: Vec<String>,
+}
+
+/// A question to a connector, outside any flow.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewQuestion {
+    /// What is asked.
+    pub ask: Ask,
+    /// Where its grant holds.
+    pub environment: Environment,
+    /// The account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
+    /// What a form holds so far, a trigger's configuration, or one of an earlier version.
+    #[serde(default = "no_config")]
+    pub config: Value,
+}
+
+fn no_config() -> Value {
+    serde_json::json!({})
+}
+
+/// What is asked of a connector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Ask {
+    /// Values for a field of a form.
+    Choices {
+        /// One that the manifest lists.
+        field: FieldId,
+        /// What the person has typed.
+        #[serde(default)]
+        query: String,
+        /// The `next` of the page before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        page: Option<String>,
+    },
+    /// Fields that the account has beyond the usual ones.
+    Fields {
+        /// One that the manifest lists.
+        object: FieldId,
+    },
+    /// What happened, on trial.
+    Poll {
+        /// The trigger.
+        trigger: OperationId,
+        /// From where to look.
+        from: PollFrom,
+    },
+    /// Configuration as this version takes it.
+    Migrate {
+        /// The action or trigger.
+        operation: OperationId,
+        /// The version that it was written for.
+        from_version: String,
+    },
+}
+
+/// From where a poll looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PollFrom {
+    /// What is yet to come.
+    Now,
+    /// Everything there is.
+    Beginning,
+    /// Where the page before ended.
+    After(String),
 }
 
 /// A connection to be made. Secrets are in it: it is never printed.

@@ -10,7 +10,8 @@ use std::time::Duration;
 use egress::SessionSpec;
 use model::{AccessRecord, Credential, Environment, Failure, FieldId, FieldProblem, OperationId, Schema};
 use sandbox::{
-    Answer, Call, CallContext, Callback, ContextConnection, Delivery, LogLine, Position, Report, Services, Work,
+    Answer, Call, CallContext, Callback, ContextConnection, Delivery, KeyRing, LogLine, Position, Report, Services,
+    StateStore, Work,
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -19,9 +20,10 @@ use crate::catalogue::{Installed, LiveConnection, Part};
 use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::keys::ConnectionKeys;
+use crate::state::ConnectorState;
 
 /// What is called.
-#[allow(dead_code, reason = "forms and upgrades make the last ones")]
 pub(crate) enum CallTarget {
     /// An action with its input.
     Action { operation: OperationId, input: Arc<Value> },
@@ -135,7 +137,7 @@ fn outcome<S: serde::Serializer>(outcome: &Result<Answer, Failure>, to: S) -> Re
         Ok(Answer::Account(account)) => serde_json::json!({ "account": account }),
         Ok(Answer::Page(page)) => {
             let items: Vec<Value> = page.items.iter().map(|item| parsed(&item.payload)).collect();
-            serde_json::json!({ "items": items, "more": page.more })
+            serde_json::json!({ "items": items, "cursor": page.cursor, "more": page.more })
         }
         Ok(Answer::Subscribed(made)) => serde_json::json!({ "handle": made.handle, "expires_ms": made.expires_ms }),
         Ok(Answer::Unsubscribed) => serde_json::json!({ "unsubscribed": true }),
@@ -251,6 +253,7 @@ impl Engine {
         let Ok(_slots) = tokio::time::timeout(SLOT_WITHIN, session.enter()).await else {
             return Err(Failure::RateLimited { retry_after_ms: Some(SLOT_AGAIN_MS) });
         };
+        let flow = whom.flow.clone();
         let context = CallContext {
             flow: whom.flow,
             run: whom.run,
@@ -265,7 +268,7 @@ impl Engine {
             }),
         };
         let work = work(target, reference.map(|(reference, _)| reference));
-        let services = Services::default();
+        let services = self.services(installed, connection, flow.as_deref(), whom.environment);
         let mut report = component.call(Call { work, context, limits, session, services }).await;
         if let (Ok(answer), Some(operation)) = (&report.outcome, &operation)
             && let Err(failure) = check_answer(installed, operation, answer)
@@ -282,6 +285,27 @@ impl Engine {
 }
 
 impl Engine {
+    /// What the host does for the call beside: state for a flow, keys of a connection.
+    fn services(
+        &self,
+        installed: &Installed,
+        connection: Option<&LiveConnection>,
+        flow: Option<&str>,
+        environment: &Environment,
+    ) -> Services {
+        let manifest = installed.manifest();
+        let flow = flow.and_then(|id| id.parse().ok());
+        let state = flow.map(|flow| {
+            let owner = (environment, &manifest.id, &flow);
+            Arc::new(ConnectorState::new(self.0.store.clone(), self.0.state_turns.clone(), owner))
+                as Arc<dyn StateStore>
+        });
+        let asked = manifest.connection.iter().flat_map(|spec| &spec.keys).map(|key| key.name).collect();
+        let keys =
+            connection.map(|connection| Arc::new(ConnectionKeys::new(&connection.secrets, asked)) as Arc<dyn KeyRing>);
+        Services { state, keys }
+    }
+
     /// Stands for a lent secret in one call: no other text has it, and no encoding of
     /// forms or JSON changes it. About as long as the secrets that the host makes.
     fn new_reference(&self) -> String {

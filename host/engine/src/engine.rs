@@ -23,6 +23,7 @@ use crate::hooks::Hooks;
 use crate::poll_state::Polls;
 use crate::queue::Queue;
 use crate::records::{APPROVALS, CONNECTIONS, PLUGINS};
+use crate::state::StateTurns;
 use crate::workers::Workers;
 
 /// What the engine is made of.
@@ -83,6 +84,8 @@ pub(crate) struct Inner {
     /// Where services reach the host, without a slash at the end.
     pub(crate) public_url: OnceLock<String>,
     pub(crate) workers: Workers,
+    /// Turns of calls that write what their connectors keep.
+    pub(crate) state_turns: Arc<StateTurns>,
     /// What works in the background until it drains.
     pub(crate) background: std::sync::Mutex<JoinSet<()>>,
     /// Held while something that administrators decide is changed.
@@ -128,6 +131,7 @@ impl Engine {
             connectors: parts.connectors,
             egress: parts.egress,
             clock: parts.clock,
+            state_turns: Arc::default(),
             background: std::sync::Mutex::default(),
             administration: Mutex::new(()),
         }));

@@ -38,7 +38,8 @@ pub fn subjects(manifest: &Manifest) -> Vec<Subject<'_>> {
     let triggers = manifest.triggers.iter().flat_map(|trigger| {
         let poll = trigger.poll.iter().map(move |poll| Subject::Poll(trigger, poll));
         let subscription = trigger.subscription.iter().map(move |part| Subject::Subscription(trigger, part));
-        std::iter::once(Subject::Trigger(trigger)).chain(poll).chain(subscription)
+        let delivery = trigger.webhook.iter().map(move |_| Subject::Trigger(trigger));
+        delivery.chain(poll).chain(subscription)
     });
     actions.chain(triggers).chain(check).chain(manifest.discovery.iter().map(Subject::Discovery)).collect()
 }

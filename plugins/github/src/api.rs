@@ -48,11 +48,15 @@ pub(crate) fn logins(users: Option<Vec<User>>) -> Vec<String> {
 }
 
 pub(crate) fn get(path: &str) -> Request {
-    with_headers(http::get(format!("{{base-url}}{path}")))
+    request("GET", path)
 }
 
 pub(crate) fn post(path: &str) -> Request {
-    with_headers(http::post(format!("{{base-url}}{path}")))
+    request("POST", path)
+}
+
+pub(crate) fn request(method: &str, path: &str) -> Request {
+    with_headers(http::request(method, format!("{{base-url}}{path}")))
 }
 
 /// GitHub refuses requests without a user agent.

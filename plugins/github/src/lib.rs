@@ -5,9 +5,12 @@
 
 mod api;
 mod comments;
+mod hooks;
 mod issues;
 mod labels;
 mod listing;
+mod offers;
+mod poll;
 #[cfg(test)]
 mod tests;
 mod webhook;
@@ -15,9 +18,12 @@ mod webhook;
 use sluicegate_sdk::{Result, check, connector, object};
 
 pub use comments::comment_on_issue;
+pub use hooks::RepositoryHooks;
 pub use issues::create_issue;
 pub use labels::add_labels;
 pub use listing::list_issues;
+pub use offers::{repository, repository_label};
+pub use poll::new_issue;
 pub use webhook::{issue, pull_request, push};
 
 #[object]
@@ -58,16 +64,24 @@ connector! {
         },
         auth: [{
             scheme: "bearer",
-            help: "A fine-grained personal access token. On GitHub open Settings, Developer settings, Personal access tokens, Fine-grained tokens, choose the repositories, and allow Issues: read and write.",
+            help: "A fine-grained personal access token. On GitHub open Settings, Developer settings, Personal access tokens, Fine-grained tokens, choose the repositories, and allow Issues: read and write. Allow Webhooks: read and write if flows shall set up their webhooks themselves.",
         }],
     },
     check: check_account,
     actions: [create_issue, comment_on_issue, add_labels, list_issues],
     triggers: [issue, pull_request, push],
+    polls: [new_issue],
+    subscription: RepositoryHooks,
+    discovery: {
+        destinations: ["GET {base-url}/user/repos", "GET {base-url}/repos/*/*/labels"],
+        scopes: { "issues:read": "to list the labels of a repository" },
+        choices: [repository, repository_label],
+    },
     scope_templates: [
         { id: "events-only", label: "Start flows from GitHub, change nothing", scopes: [] },
         { id: "read-only", label: "Read issues", scopes: ["issues:read"] },
-        { id: "full", label: "Read and write issues", scopes: ["issues:read", "issues:write"] },
+        { id: "webhooks", label: "Set up webhooks, read nothing else", scopes: ["repository_hooks:write"] },
+        { id: "full", label: "Read and write issues, set up webhooks", scopes: ["issues:read", "issues:write", "repository_hooks:write"] },
     ],
     limits: { requests: 12, wall_ms: 30_000 },
 }

@@ -4,6 +4,7 @@
 //! 200 even when it refuses; `answer` turns its codes into typed errors.
 
 mod answer;
+mod channels;
 mod message;
 mod people;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 
 use sluicegate_sdk::{Result, check, connector, http, object};
 
+pub use channels::channel;
 pub use message::{post_message, update_message};
 pub use people::find_user;
 
@@ -56,10 +58,15 @@ connector! {
     },
     check: check_account,
     actions: [post_message, update_message, find_user],
+    discovery: {
+        destinations: ["GET {base-url}/conversations.list"],
+        scopes: { "channels:read": "to list the channels in forms" },
+        choices: [channel],
+    },
     scope_templates: [
         { id: "post", label: "Post and update messages", scopes: ["chat:write"] },
         { id: "read-only", label: "Find people", scopes: ["users:read", "users:read.email"] },
-        { id: "full", label: "Everything this connector can do", scopes: ["chat:write", "users:read", "users:read.email"] },
+        { id: "full", label: "Everything this connector can do", scopes: ["chat:write", "channels:read", "users:read", "users:read.email"] },
     ],
     limits: { requests: 5, wall_ms: 20_000 },
 }

@@ -9,7 +9,7 @@ use crate::answer;
 pub struct Message {
     /// The channel's name or id, or a person's id for a direct message. The app must
     /// have been invited to it.
-    #[field(placeholder = "#alerts", order = 1)]
+    #[field(placeholder = "#alerts", choices = "channel", order = 1)]
     pub channel: String,
     /// What to say. Slack's own markup works: *bold*, _italic_, <https://example.com|a link>.
     /// With blocks, this is what notifications show.
@@ -37,7 +37,7 @@ pub struct Posted {
 #[object]
 pub struct Change {
     /// The id of the channel, as the step that posted the message gives it.
-    #[field(placeholder = "C024BE91L", order = 1)]
+    #[field(placeholder = "C024BE91L", choices = "channel", order = 1)]
     pub channel: String,
     /// The time stamp of the message, as the step that posted it gives it.
     #[field(label = "Time stamp", placeholder = "1700000000.000100", order = 2)]

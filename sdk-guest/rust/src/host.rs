@@ -31,22 +31,26 @@ pub(crate) struct Answer {
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) use imports::{
-    append_file, call, list_files, read_file, remaining_ms, rename_file, send, write_file, write_log,
+    append_file, call, delete_state, get_state, list_files, read_file, remaining_ms, rename_file, replace_state, send,
+    set_state, sign, verify, write_file, write_log,
 };
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::testing::host::{
-    append_file, call, list_files, read_file, remaining_ms, rename_file, send, write_file, write_log,
+    append_file, call, delete_state, get_state, list_files, read_file, remaining_ms, rename_file, replace_state, send,
+    set_state, sign, verify, write_file, write_log,
 };
 
 #[cfg(target_arch = "wasm32")]
 mod imports {
     use super::{Answer, Body, Request};
-    use crate::bindings::offers::sluicegate::connector::{context, fetch, files, log};
+    use crate::bindings::offers::sluicegate::connector::{context, crypto, fetch, files, log, state};
     use crate::context::{Call, Connection};
+    use crate::crypto::{Algorithm, CryptoError, Key};
     use crate::files::{Entry, FileError};
     use crate::http::SendError;
     use crate::log::Level;
+    use crate::state::{Entry as StateEntry, StateError};
 
     pub(crate) fn send(request: Request) -> Result<Answer, SendError> {
         let request = fetch::Request {
@@ -131,6 +135,68 @@ mod imports {
 
     pub(crate) fn rename_file(from: &str, to: &str) -> Result<(), FileError> {
         files::rename(from, to).map_err(to_error)
+    }
+
+    pub(crate) fn get_state(key: &str) -> Result<Option<StateEntry<Vec<u8>>>, StateError> {
+        let found = state::get(key).map_err(to_state_error)?;
+        Ok(found.map(|entry| StateEntry { value: entry.value, version: entry.version }))
+    }
+
+    pub(crate) fn set_state(key: &str, value: &[u8]) -> Result<u64, StateError> {
+        state::set(key, value).map_err(to_state_error)
+    }
+
+    pub(crate) fn replace_state(key: &str, expected: Option<u64>, value: &[u8]) -> Result<bool, StateError> {
+        let swap = state::compare_and_set(key, expected, value).map_err(to_state_error)?;
+        Ok(matches!(swap, state::Swap::Done(_)))
+    }
+
+    pub(crate) fn delete_state(key: &str) -> Result<bool, StateError> {
+        state::delete(key).map_err(to_state_error)
+    }
+
+    fn to_state_error(error: state::StateError) -> StateError {
+        match error {
+            state::StateError::Unavailable(why) => StateError::Unavailable(why),
+            state::StateError::InvalidKey(why) => StateError::InvalidKey(why),
+            state::StateError::LimitExceeded(limit) => {
+                StateError::LimitExceeded { which: limit.which, limit: limit.limit }
+            }
+            state::StateError::Failed(why) => StateError::Failed(why),
+        }
+    }
+
+    pub(crate) fn sign(key: Key, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        crypto::sign(to_key(key), to_algorithm(algorithm), message).map_err(to_crypto_error)
+    }
+
+    pub(crate) fn verify(key: Key, algorithm: Algorithm, message: &[u8], code: &[u8]) -> Result<bool, CryptoError> {
+        crypto::verify(to_key(key), to_algorithm(algorithm), message, code).map_err(to_crypto_error)
+    }
+
+    fn to_key(key: Key) -> crypto::Key {
+        match key {
+            Key::Credential => crypto::Key::Credential,
+            Key::WebhookSecret => crypto::Key::WebhookSecret,
+        }
+    }
+
+    fn to_algorithm(algorithm: Algorithm) -> crypto::Algorithm {
+        match algorithm {
+            Algorithm::HmacSha256 => crypto::Algorithm::HmacSha256,
+            Algorithm::HmacSha1 => crypto::Algorithm::HmacSha1,
+            Algorithm::HmacSha512 => crypto::Algorithm::HmacSha512,
+        }
+    }
+
+    fn to_crypto_error(error: crypto::CryptoError) -> CryptoError {
+        match error {
+            crypto::CryptoError::Denied(denial) => CryptoError::Denied { rule: denial.rule, fix: denial.fix },
+            crypto::CryptoError::NoKey(why) => CryptoError::NoKey(why),
+            crypto::CryptoError::LimitExceeded(limit) => {
+                CryptoError::LimitExceeded { which: limit.which, limit: limit.limit }
+            }
+        }
     }
 
     fn to_error(error: files::FileError) -> FileError {

@@ -9,7 +9,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Delivery, IntoEvents};
+use crate::discovery::Offers;
 use crate::error::{Error, Result};
+use crate::poll::{FoundPage, Position};
+use crate::subscription::{Callback, Subscribed};
 use crate::{reading, schema};
 
 /// An input or a configuration without fields.
@@ -114,6 +117,62 @@ pub trait Connector {
     fn check() -> Result<String> {
         Err(Error::permanent("this connector cannot test a connection"))
     }
+
+    /// Asks a trigger what happened.
+    ///
+    /// # Errors
+    /// Those of the poll; `permanent` for a trigger that is not polled.
+    fn poll(trigger: &str, _config: &str, _from: &Position) -> Result<FoundPage> {
+        Err(Error::permanent(format!("this connector does not poll {trigger:?}")))
+    }
+
+    /// Sets up the webhook of a trigger.
+    ///
+    /// # Errors
+    /// Those of the subscription; `permanent` for a trigger without one.
+    fn subscribe(trigger: &str, _config: &str, _callback: &Callback) -> Result<Subscribed> {
+        Err(Error::permanent(format!("this connector sets up no webhook of {trigger:?}")))
+    }
+
+    /// Prolongs the webhook of a trigger.
+    ///
+    /// # Errors
+    /// Those of the subscription; `permanent` for a trigger without one.
+    fn renew(trigger: &str, _config: &str, _callback: &Callback, _handle: &str) -> Result<Subscribed> {
+        Err(Error::permanent(format!("this connector sets up no webhook of {trigger:?}")))
+    }
+
+    /// Takes the webhook of a trigger away.
+    ///
+    /// # Errors
+    /// Those of the subscription; `permanent` for a trigger without one.
+    fn unsubscribe(trigger: &str, _config: &str, _handle: &str) -> Result<()> {
+        Err(Error::permanent(format!("this connector sets up no webhook of {trigger:?}")))
+    }
+
+    /// Values for a field of a form.
+    ///
+    /// # Errors
+    /// Those of the function; `permanent` for a field without choices.
+    fn choices(field: &str, _config: &str, _query: &str, _page: Option<&str>) -> Result<Offers> {
+        Err(Error::permanent(format!("this connector knows no choices for {field:?}")))
+    }
+
+    /// Fields of an object that differ from account to account.
+    ///
+    /// # Errors
+    /// Those of the function; `permanent` for another object.
+    fn fields(object: &str, _config: &str) -> Result<String> {
+        Err(Error::permanent(format!("this connector knows no fields of {object:?}")))
+    }
+
+    /// Carries stored configuration to this version.
+    ///
+    /// # Errors
+    /// Those of the function; `permanent` for an operation without one.
+    fn migrate(operation: &str, _config: &str, _from_version: &str) -> Result<String> {
+        Err(Error::permanent(format!("this connector carries nothing over for {operation:?}")))
+    }
 }
 
 /// Performs `A` with a JSON text.
@@ -135,11 +194,11 @@ pub fn receive<T: Trigger>(config: &str, delivery: &Delivery) -> Result<Vec<Even
 
 /// The host has checked the text against the schema, so a misfit here means that a
 /// type and its schema disagree; it is reported where the person can see it all the same.
-fn from_flow<T: DeserializeOwned>(text: &str) -> Result<T> {
+pub(crate) fn from_flow<T: DeserializeOwned>(text: &str) -> Result<T> {
     reading::parse(text.as_bytes()).map_err(|error| Error::invalid_input("", "what the form describes", error))
 }
 
-fn to_json<T: Serialize>(value: &T) -> Result<String> {
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Error::permanent(format!("the result is no JSON: {error}")))
 }
 
@@ -158,6 +217,10 @@ pub struct Parts {
     pub actions: Vec<String>,
     /// The triggers.
     pub triggers: Vec<String>,
+    /// What forms can ask.
+    pub discovery: Option<String>,
+    /// What is carried over.
+    pub migrations: Vec<String>,
 }
 
 impl Parts {
@@ -181,6 +244,12 @@ impl Parts {
         for (name, items) in [("actions", &self.actions), ("triggers", &self.triggers)] {
             text.push_str(&format!(r#","{name}":[{}]"#, items.join(",")));
         }
+        if let Some(discovery) = &self.discovery {
+            text.push_str(&format!(r#","discovery":{discovery}"#));
+        }
+        if !self.migrations.is_empty() {
+            text.push_str(&format!(r#","migrations":[{}]"#, self.migrations.join(",")));
+        }
         text.push('}');
         text
     }
@@ -199,10 +268,11 @@ pub fn describe_action<A: Action>(connected: bool) -> String {
     )
 }
 
-/// A trigger of the manifest.
-pub fn describe_trigger<T: Trigger>() -> String {
+/// A trigger of the manifest; `subscription`: what sets its webhook up, as JSON text.
+pub fn describe_trigger<T: Trigger>(subscription: Option<String>) -> String {
+    let subscription = subscription.map(|part| format!(r#","subscription":{part}"#)).unwrap_or_default();
     format!(
-        r#"{{"id":"{}",{},"config":{},"event":{},"sample":{}}}"#,
+        r#"{{"id":"{}",{}{subscription},"config":{},"event":{},"sample":{}}}"#,
         T::ID,
         T::FACTS,
         schema::taken::<T::Config>(),

@@ -5,6 +5,7 @@
 #[allow(missing_docs, reason = "an example shows a connector as people write it")]
 mod smallest;
 
+use sluicegate_sdk::poll::Position;
 use sluicegate_sdk::serde_json::from_str;
 use sluicegate_sdk::{Connector as _, Delivery, Error, Value, testing};
 use smallest::Connector;
@@ -29,6 +30,11 @@ fn refuses_what_it_does_not_have() {
         (Connector::invoke("gone", "{}").map(|_| ()), "this connector has no action \"gone\""),
         (Connector::receive("gone", "{}", &delivery).map(|_| ()), "this connector has no trigger \"gone\""),
         (Connector::check().map(|_| ()), "this connector cannot test a connection"),
+        (Connector::poll("gone", "{}", &Position::Now).map(|_| ()), "this connector does not poll \"gone\""),
+        (Connector::unsubscribe("gone", "{}", "1"), "this connector sets up no webhook of \"gone\""),
+        (Connector::choices("gone", "{}", "", None).map(|_| ()), "this connector knows no choices for \"gone\""),
+        (Connector::fields("gone", "{}").map(|_| ()), "this connector knows no fields of \"gone\""),
+        (Connector::migrate("gone", "{}", "1.0.0").map(|_| ()), "this connector carries nothing over for \"gone\""),
     ];
     for (outcome, wanted) in outcomes {
         assert_eq!(outcome, Err(Error::permanent(wanted)));

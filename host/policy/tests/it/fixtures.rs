@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use model::{Digest, Environment, Manifest, Target, parse_base_url};
-use policy::{Approval, Authority, Ceiling, ConnectionFacts, Denial, Explanation, Grant, Permit, Subject, explain};
+use policy::{
+    Approval, Authority, Ceiling, ConnectionFacts, Denial, Explanation, Grant, Permit, Subject, explain, subjects,
+};
 use serde_json::{Value, json};
 
 pub(crate) fn action(id: &str, destinations: &[&str], scopes: &[&str], connection: &str, files: &str) -> Value {
@@ -46,7 +48,43 @@ pub(crate) fn github() -> Manifest {
         action("add-labels", &[&format!("POST {issues}/*/labels")], &["issues:write"], "required", "none"),
         action("list-issues", &[&format!("GET {issues}")], &["issues:read"], "optional", "none"),
     ];
-    manifest("github", &connection, &actions, &["issue", "pull-request", "push"])
+    let mut manifest = manifest("github", &connection, &actions, &["issue", "pull-request", "push"]);
+    let hooks = "{base-url}/repos/*/*/hooks";
+    for trigger in &mut manifest.triggers {
+        let destinations = [format!("GET,POST {hooks}"), format!("PATCH,DELETE {hooks}/*")];
+        trigger.subscription = parsed(json!({
+            "destinations": destinations, "by_hand": "in the settings",
+            "scopes": [{ "name": "repository_hooks:write", "why": "for the test" }],
+        }));
+    }
+    let scopes = ["issues:read"];
+    manifest.triggers.push(polled("new-issue", &[&format!("GET {issues}")], &scopes, "required", "none"));
+    manifest.discovery = parsed(discovery(&["GET {base-url}/user/repos", "GET {base-url}/repos/*/*/labels"], &scopes));
+    manifest
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(document: Value) -> Option<T> {
+    Some(serde_json::from_value(document).unwrap())
+}
+
+fn polled(id: &str, destinations: &[&str], scopes: &[&str], connection: &str, files: &str) -> model::Trigger {
+    let scopes: Vec<Value> = scopes.iter().map(|name| json!({ "name": name, "why": "for the test" })).collect();
+    let trigger = json!({
+        "id": id, "label": id, "help": id, "kind": "poll", "config": {}, "event": {},
+        "poll": {
+            "every_s": 300, "destinations": destinations, "scopes": scopes, "connection": connection, "files": files,
+        },
+        "sample": { "config": {}, "event": {} },
+    });
+    serde_json::from_value(trigger).unwrap()
+}
+
+fn discovery(destinations: &[&str], scopes: &[&str]) -> Value {
+    let scopes: Vec<Value> = scopes.iter().map(|name| json!({ "name": name, "why": "for the test" })).collect();
+    json!({
+        "destinations": destinations, "connection": "required", "scopes": scopes,
+        "choices": [{ "field": "thing", "label": "A thing", "help": "All of them." }],
+    })
 }
 
 pub(crate) fn slack() -> Manifest {
@@ -62,7 +100,9 @@ pub(crate) fn slack() -> Manifest {
         action("update-message", &[&format!("POST {api}/chat.update")], &["chat:write"], "required", "none"),
         action("find-user", &[&format!("GET {api}/users.lookupByEmail")], &mail, "required", "none"),
     ];
-    manifest("slack", &connection, &actions, &[])
+    let mut manifest = manifest("slack", &connection, &actions, &[]);
+    manifest.discovery = parsed(discovery(&["GET {base-url}/conversations.list"], &["channels:read"]));
+    manifest
 }
 
 /// A connector without a base URL: its manifest fixes every place.
@@ -99,7 +139,9 @@ pub(crate) fn files() -> Manifest {
     let writes = ["write-text", "append-text", "append-csv", "append-json-lines"].map(|id| (id, "write"));
     let actions: Vec<_> =
         reads.into_iter().chain(writes).map(|(id, access)| action(id, &[], &[], "none", access)).collect();
-    manifest("files", &Value::Null, &actions, &[])
+    let mut manifest = manifest("files", &Value::Null, &actions, &[]);
+    manifest.triggers = ["new-file", "file-changed"].map(|id| polled(id, &[], &[], "none", "read")).into();
+    manifest
 }
 
 /// Everything that one decision needs; tests change what they are about.
@@ -154,13 +196,18 @@ impl Case {
         Self { approval: Some(Arc::new(approval)), ..self.clone() }
     }
 
+    /// `issue` reads a delivery, `issue/subscription` sets its webhook up.
     pub(crate) fn subject(&self) -> Subject<'_> {
-        if self.operation == "check" {
-            return Subject::Check(self.manifest.connection.as_ref().unwrap().check.as_ref().unwrap());
-        }
-        let id = self.operation.parse().unwrap();
-        let trigger = || Subject::Trigger(self.manifest.trigger(&id).unwrap());
-        self.manifest.action(&id).map_or_else(trigger, Subject::Action)
+        let is_meant = |subject: &Subject<'_>| match subject {
+            Subject::Poll(trigger, _) => format!("{}/poll", trigger.id) == self.operation,
+            Subject::Subscription(trigger, _) => format!("{}/subscription", trigger.id) == self.operation,
+            Subject::Action(_)
+            | Subject::Check(_)
+            | Subject::Trigger(_)
+            | Subject::Discovery(_)
+            | Subject::Migration(_) => subject.name() == self.operation,
+        };
+        subjects(&self.manifest).into_iter().find(is_meant).unwrap()
     }
 
     pub(crate) fn authority(&self) -> Result<Authority, Denial> {

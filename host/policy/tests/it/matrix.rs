@@ -5,23 +5,30 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use model::Manifest;
+use policy::{Subject, subjects};
 
 use crate::fixtures::{Case, files, github, http, slack};
 use crate::shipped::{compare, read};
 
-const REQUESTS: [(&str, &str); 22] = [
+const REQUESTS: [(&str, &str); 28] = [
     ("GET", "https://api.github.com/user"),
     ("GET", "https://api.github.com/repos/acme/app/issues"),
     ("POST", "https://api.github.com/repos/acme/app/issues"),
     ("POST", "https://api.github.com/repos/acme/app/issues/1/comments"),
     ("POST", "https://api.github.com/repos/acme/app/issues/1/labels"),
     ("DELETE", "https://api.github.com/repos/acme/app"),
+    ("GET", "https://api.github.com/user/repos"),
+    ("GET", "https://api.github.com/repos/acme/app/labels"),
+    ("POST", "https://api.github.com/repos/acme/app/hooks"),
+    ("PATCH", "https://api.github.com/repos/acme/app/hooks/7"),
+    ("DELETE", "https://api.github.com/repos/acme/app/hooks/7"),
     ("POST", "http://api.github.com/repos/acme/app/issues"),
     ("POST", "https://slack.com/api/chat.postMessage"),
     ("POST", "https://slack.com/api/chat.update"),
     ("GET", "https://slack.com/api/users.lookupByEmail"),
     ("POST", "https://slack.com/api/auth.test"),
     ("POST", "https://slack.com/api/chat.delete"),
+    ("GET", "https://slack.com/api/conversations.list"),
     ("POST", "https://slack.com.evil.example/api/chat.postMessage"),
     ("GET", "https://api.example.com/"),
     ("HEAD", "https://api.example.com/deep/down"),
@@ -37,17 +44,23 @@ const REQUESTS: [(&str, &str); 22] = [
 /// What the connection holds: nothing, a part, everything.
 fn scopes(name: &str) -> &'static [&'static [&'static str]] {
     match name {
-        "github" => &[&[], &["issues:read"], &["issues:read", "issues:write"]],
-        "slack" => &[&[], &["chat:write"], &["chat:write", "users:read", "users:read.email"]],
+        "github" => &[&[], &["issues:read"], &["issues:read", "issues:write", "repository_hooks:write"]],
+        "slack" => &[&[], &["chat:write"], &["chat:write", "channels:read", "users:read", "users:read.email"]],
         _ => &[&[]],
     }
 }
 
 fn operations(manifest: &Manifest) -> Vec<String> {
-    let actions = manifest.actions.iter().map(|action| action.id.to_string());
-    let triggers = manifest.triggers.iter().map(|trigger| trigger.id.to_string());
-    let check = manifest.connection.iter().filter(|spec| spec.check.is_some()).map(|_| "check".to_owned());
-    actions.chain(triggers).chain(check).collect()
+    let name = |subject: Subject<'_>| match subject {
+        Subject::Poll(trigger, _) => format!("{}/poll", trigger.id),
+        Subject::Subscription(trigger, _) => format!("{}/subscription", trigger.id),
+        Subject::Action(_)
+        | Subject::Check(_)
+        | Subject::Trigger(_)
+        | Subject::Discovery(_)
+        | Subject::Migration(_) => subject.name().to_owned(),
+    };
+    subjects(manifest).into_iter().map(name).collect()
 }
 
 fn cases(name: &str, manifest: &Manifest, operation: &str) -> Vec<(String, Case)> {

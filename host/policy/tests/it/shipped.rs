@@ -90,7 +90,10 @@ fn capabilities_read_as_a_person_would_say_them() {
         text[0],
         "create-issue (create-issue)\n  - makes something new\n  - sends POST to /repos/*/*/issues below the base URL of the connection\n  - uses the scope issues:write: for the test"
     );
-    assert!(text.iter().any(|line| line.contains("receives deliveries signed as GitHub signs\n  - sends nothing")));
+    assert!(text.iter().any(|line| line.contains(
+        "receives deliveries signed as GitHub signs\n  - to set its webhook up, sends GET,POST to /repos/*/*/hooks below"
+    )));
+    assert!(text.iter().any(|line| line.contains("asks every 300 s, unless a flow says otherwise\n  - when it asks,")));
     let text: Vec<String> = capabilities(&fixed()).iter().map(ToString::to_string).collect();
     assert!(text[0].contains("sends POST to https://slack.com/api/chat.postMessage"), "{}", text[0]);
     assert!(text[0].contains("uses the scope chat:write"), "{}", text[0]);

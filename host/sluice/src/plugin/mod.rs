@@ -1,6 +1,7 @@
 //! `sluice plugin`: from file to grant, and the way to write one.
 
 mod approve;
+mod ask;
 mod call;
 mod new;
 
@@ -83,6 +84,8 @@ pub(crate) enum Plugin {
         #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
         input: String,
     },
+    /// Ask a connector something, outside any flow: choices, fields, news, a migration
+    Ask(ask::Ask),
     /// Start a connector in Rust: a folder that builds and passes its tests
     New(New),
     /// Run a connector's samples in the real sandbox, under the real policy
@@ -123,6 +126,7 @@ struct List {
 pub(crate) async fn run(global: &Global, command: Plugin) -> Outcome {
     match command {
         Plugin::New(new) => new::new(&new.name, new.path.as_deref()),
+        Plugin::Ask(question) => ask::ask(global, question).await,
         Plugin::Test(test) => test::test(&test.path, test.samples.as_deref()).await,
 
         Plugin::Install { files } => install(global, &files).await,

@@ -4,12 +4,12 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Error, Path, Result, Token, bracketed};
+use syn::{Error, Path, Result, Token, braced, bracketed};
 
-use crate::facts;
 use crate::json::{Json, Source, members_to_json};
+use crate::{exports, facts};
 
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 20] = [
     "id",
     "label",
     "publisher",
@@ -25,19 +25,62 @@ const KNOWN: [&str; 16] = [
     "check",
     "actions",
     "triggers",
+    "polls",
+    "subscription",
+    "discovery",
+    "migrations",
     "scope_templates",
 ];
 const REQUIRED: [&str; 6] = ["id", "label", "publisher", "support", "purpose", "data"];
 
 /// The manifest's members as written, and the paths of the functions.
 #[derive(Default)]
-struct Declaration {
+pub(crate) struct Declaration {
     members: Vec<(String, Json)>,
     icon: Option<Source>,
     connection: Option<Json>,
-    check: Option<Path>,
-    actions: Vec<Path>,
-    triggers: Vec<Path>,
+    pub(crate) check: Option<Path>,
+    pub(crate) actions: Vec<Path>,
+    pub(crate) triggers: Vec<Path>,
+    pub(crate) polls: Vec<Path>,
+    /// Sets up the webhooks of all triggers.
+    pub(crate) subscription: Option<Path>,
+    pub(crate) discovery: Option<Discovery>,
+    pub(crate) migrations: Vec<Path>,
+}
+
+/// What forms can ask: members of the manifest as JSON text, and the functions.
+#[derive(Default)]
+pub(crate) struct Discovery {
+    facts: String,
+    pub(crate) choices: Vec<Path>,
+    pub(crate) fields: Vec<Path>,
+}
+
+impl Parse for Discovery {
+    fn parse(input: ParseStream) -> Result<Self> {
+        let content;
+        braced!(content in input);
+        let mut this = Self::default();
+        while !content.is_empty() {
+            let name = facts::one_of(&content, &["destinations", "scopes", "choices", "fields"])?;
+            content.parse::<Token![:]>()?;
+            match name.to_string().as_str() {
+                "choices" => this.choices = parse_paths(&content)?,
+                "fields" => this.fields = parse_paths(&content)?,
+                "scopes" => this.facts.push_str(&format!(r#""scopes":{},"#, facts::scopes(&content.parse()?)?)),
+                _ => {
+                    let destinations = facts::destinations(&content.parse()?)?;
+                    this.facts.push_str(&format!(r#""destinations":{destinations},"#));
+                }
+            }
+            facts::end_entry(&content)?;
+        }
+        match this.choices.is_empty() && this.fields.is_empty() {
+            true => Err(Error::new(content.span(), "discovery lists `choices` or `fields`")),
+            false => Ok(this),
+        }
+    }
 }
 
 impl Parse for Declaration {
@@ -58,6 +101,10 @@ impl Parse for Declaration {
                 "check" => this.check = Some(input.parse()?),
                 "actions" => this.actions = parse_paths(input)?,
                 "triggers" => this.triggers = parse_paths(input)?,
+                "polls" => this.polls = parse_paths(input)?,
+                "subscription" => this.subscription = Some(input.parse()?),
+                "discovery" => this.discovery = Some(input.parse()?),
+                "migrations" => this.migrations = parse_paths(input)?,
                 other => this.members.push((other.to_owned(), input.parse()?)),
             }
             facts::end_entry(input)?;
@@ -74,7 +121,10 @@ impl Declaration {
         if let (Some(check), None) = (&self.check, &self.connection) {
             return Err(Error::new_spanned(check, "a check tests a connection, and `connection` is missing"));
         }
-        if self.actions.is_empty() && self.triggers.is_empty() {
+        if let (Some(subscription), true) = (&self.subscription, self.triggers.is_empty()) {
+            return Err(Error::new_spanned(subscription, "a subscription is of `triggers`, and there are none"));
+        }
+        if self.actions.is_empty() && self.triggers.is_empty() && self.polls.is_empty() {
             return Err(Error::new(Span::call_site(), "a connector has at least one action or trigger"));
         }
         Ok(self)
@@ -93,10 +143,10 @@ fn parse_connection(input: ParseStream) -> Result<Json> {
     let connection: Json = input.parse()?;
     let members = connection.as_object("a connection: { base_url: {...}, auth: [...] }")?;
     for (name, value) in members {
-        if name != "base_url" && name != "auth" {
+        if !["base_url", "auth", "keys"].contains(&name.as_str()) {
             return Err(Error::new(
                 value.span,
-                format!("a connection has `base_url` and `auth`, not `{name}`; `check` stands beside it"),
+                format!("a connection has `base_url`, `auth` and `keys`, not `{name}`; `check` stands beside it"),
             ));
         }
     }
@@ -113,8 +163,8 @@ fn parse_paths(input: ParseStream) -> Result<Vec<Path>> {
 pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     let declaration: Declaration = syn::parse2(input)?;
     let describe = expand_describe(&declaration)?;
-    let functions = expand_functions(&declaration);
-    let exports = expand_exports(&declaration);
+    let functions = exports::functions(&declaration);
+    let exports = exports::exports(&declaration);
     Ok(quote! {
         /// What this crate's component exports, callable natively in tests.
         #[derive(Debug, Clone, Copy)]
@@ -131,7 +181,13 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
 
 fn expand_describe(declaration: &Declaration) -> Result<TokenStream> {
     let facts = members_to_json(&declaration.members);
-    let (actions, triggers) = (&declaration.actions, &declaration.triggers);
+    let Declaration { actions, triggers, polls, migrations, .. } = declaration;
+    let subscription = match &declaration.subscription {
+        Some(kind) => {
+            quote! { ::core::option::Option::Some(::sluicegate_sdk::private::describe_subscription::<#kind>()) }
+        }
+        None => quote! { ::core::option::Option::None },
+    };
     let connected = declaration.connection.is_some();
     let connection = match &declaration.connection {
         Some(connection) => {
@@ -151,6 +207,7 @@ fn expand_describe(declaration: &Declaration) -> Result<TokenStream> {
         }
         None => quote! { ::core::option::Option::None },
     };
+    let discovery = expand_discovery(declaration.discovery.as_ref(), connected);
     Ok(quote! {
         fn describe() -> ::std::string::String {
             ::sluicegate_sdk::private::Parts {
@@ -159,73 +216,29 @@ fn expand_describe(declaration: &Declaration) -> Result<TokenStream> {
                 connection: #connection,
                 check: #check,
                 actions: ::std::vec![#(::sluicegate_sdk::private::describe_action::<#actions>(#connected)),*],
-                triggers: ::std::vec![#(::sluicegate_sdk::private::describe_trigger::<#triggers>()),*],
+                triggers: ::std::vec![
+                    #(::sluicegate_sdk::private::describe_trigger::<#triggers>(#subscription),)*
+                    #(::sluicegate_sdk::private::describe_poll::<#polls>(#connected),)*
+                ],
+                discovery: #discovery,
+                migrations: ::std::vec![#(::sluicegate_sdk::private::describe_migration::<#migrations>()),*],
             }
             .to_manifest(::core::env!("CARGO_PKG_VERSION"), ::core::env!("CARGO_PKG_LICENSE"))
         }
     })
 }
 
-fn expand_functions(declaration: &Declaration) -> TokenStream {
-    let (actions, triggers) = (&declaration.actions, &declaration.triggers);
-    let invoke = (!actions.is_empty()).then(|| {
-        quote! {
-            fn invoke(operation: &str, input: &str) -> ::sluicegate_sdk::Result<::std::string::String> {
-                #(if operation == <#actions as ::sluicegate_sdk::Action>::ID {
-                    return ::sluicegate_sdk::private::invoke::<#actions>(input);
-                })*
-                ::core::result::Result::Err(::sluicegate_sdk::Error::permanent(
-                    ::std::format!("this connector has no action {operation:?}"),
-                ))
-            }
-        }
-    });
-    let receive = (!triggers.is_empty()).then(|| {
-        quote! {
-            fn receive(
-                trigger: &str,
-                config: &str,
-                delivery: &::sluicegate_sdk::Delivery,
-            ) -> ::sluicegate_sdk::Result<::std::vec::Vec<::sluicegate_sdk::Event>> {
-                #(if trigger == <#triggers as ::sluicegate_sdk::Trigger>::ID {
-                    return ::sluicegate_sdk::private::receive::<#triggers>(config, delivery);
-                })*
-                ::core::result::Result::Err(::sluicegate_sdk::Error::permanent(
-                    ::std::format!("this connector has no trigger {trigger:?}"),
-                ))
-            }
-        }
-    });
-    let check = declaration.check.as_ref().map(|check| {
-        quote! {
-            fn check() -> ::sluicegate_sdk::Result<::std::string::String> {
-                <#check as ::sluicegate_sdk::Check>::test()
-            }
-        }
-    });
-    quote! { #invoke #receive #check }
-}
-
-/// The export macros carry the component's type, so only those of what is declared
-/// may be called: the component then exports exactly that.
-fn expand_exports(declaration: &Declaration) -> TokenStream {
-    let worlds = [
-        ("describes", true),
-        ("acts", !declaration.actions.is_empty()),
-        ("receives", !declaration.triggers.is_empty()),
-        ("checks", declaration.check.is_some()),
-    ];
-    let exports = worlds.iter().filter(|(_, declared)| *declared).map(|(world, _)| {
-        let world = proc_macro2::Ident::new(world, Span::call_site());
-        quote! { ::sluicegate_sdk::bindings::#world::export!(Exported with_types_in ::sluicegate_sdk::bindings::#world); }
-    });
+fn expand_discovery(discovery: Option<&Discovery>, connected: bool) -> TokenStream {
+    let Some(Discovery { facts, choices, fields }) = discovery else {
+        return quote! { ::core::option::Option::None };
+    };
     quote! {
-        #[cfg(target_arch = "wasm32")]
-        #[allow(unsafe_code, reason = "generated bindings cross the component boundary through raw memory")]
-        const _: () = {
-            type Exported = ::sluicegate_sdk::private::Exported<Connector>;
-            #(#exports)*
-        };
+        ::core::option::Option::Some(::sluicegate_sdk::private::describe_discovery(
+            #facts,
+            #connected,
+            &[#(::sluicegate_sdk::private::describe_choices::<#choices>()),*],
+            &[#(::sluicegate_sdk::private::describe_fields::<#fields>()),*],
+        ))
     }
 }
 
@@ -247,6 +260,9 @@ mod tests {
         check("id: \"x\", id: \"y\"", "`id` is here twice");
         check(facts, "at least one action or trigger");
         check(&format!("{facts} actions: [a], check: c"), "`connection` is missing");
+        check(&format!("{facts} actions: [a], subscription: S"), "a subscription is of `triggers`");
+        check(&format!("{facts} actions: [a], discovery: {{}}"), "`choices` or `fields`");
+        check(&format!("{facts} actions: [a], discovery: {{ chioces: [] }}"), "expected one of: destinations");
         check(&format!("{facts} actions: [a], connection: {{ auht: [] }}"), "not `auht`");
         check(&format!("{facts} actions: [a], icon: \"x\""), "an icon is a file");
     }

@@ -6,9 +6,14 @@
 mod action;
 mod check;
 mod connector;
+mod discovery;
+mod exports;
 mod facts;
 mod json;
+mod migrate;
 mod object;
+mod poll;
+mod subscription;
 mod trigger;
 
 use proc_macro::TokenStream;
@@ -68,12 +73,70 @@ pub fn check(attributes: TokenStream, item: TokenStream) -> TokenStream {
     expand(check::expand(attributes.into(), item.into()))
 }
 
+/// Makes a polled trigger of a function from a configuration, if it has one, and a
+/// `&Position` to `Result<Page<Event>>`. `poll::Feed` and `poll::Snapshot` of the SDK
+/// make the page.
+///
+/// ```text
+/// /// New card
+/// #[poll(
+///     every = "5m",                       // unless a flow says otherwise
+///     at_most_every = "1m",               // as `every` when left out
+///     destinations = ["GET {base-url}/cards"],
+///     scopes = { "cards:read": "to see new cards" },
+///     files = none,                       // none, read; none when left out
+///     connection = required,              // as the connector does when left out
+///     sample = { config: {}, event: { id: "7" } },
+/// )]
+/// fn new_card(config: Watched, from: &Position) -> Result<Page<Card>> { ... }
+/// ```
+#[proc_macro_attribute]
+pub fn poll(attributes: TokenStream, item: TokenStream) -> TokenStream {
+    expand(poll::expand(attributes.into(), item.into()))
+}
+
+/// Stands at `impl Subscription for X`, which sets up the webhooks of the connector's
+/// triggers. Takes `destinations` and `scopes` as [`macro@action`] does, and `by_hand`:
+/// what a person does at the service when the connector cannot.
+#[proc_macro_attribute]
+pub fn subscription(attributes: TokenStream, item: TokenStream) -> TokenStream {
+    expand(subscription::expand(attributes.into(), item.into()))
+}
+
+/// Makes choices for a field of a form of a function from a `&Search` to a `Result` of
+/// `Offers` or `Vec<Choice>`. A field takes them with `#[field(choices = "channel")]`.
+/// `needs = ["repository"]` names the fields that must be filled in before.
+#[proc_macro_attribute]
+pub fn choices(attributes: TokenStream, item: TokenStream) -> TokenStream {
+    expand(discovery::expand_choices(attributes.into(), item.into()))
+}
+
+/// Makes fields of an account's own of a function from a `&Value`, what is filled in so
+/// far, to the `Result` of a JSON Schema.
+#[proc_macro_attribute]
+pub fn fields(attributes: TokenStream, item: TokenStream) -> TokenStream {
+    expand(discovery::expand_fields(attributes.into(), item.into()))
+}
+
+/// Carries an operation's stored configuration over: a function from the stored `Value`
+/// and the `Version` that it was written for to a `Result<Value>`.
+///
+/// ```text
+/// /// A card has a list of labels instead of one.
+/// #[migrate(operation = "add-card", before = "2.0.0")]
+/// fn label_to_labels(config: Value, from: Version) -> Result<Value> { ... }
+/// ```
+#[proc_macro_attribute]
+pub fn migrate(attributes: TokenStream, item: TokenStream) -> TokenStream {
+    expand(migrate::expand(attributes.into(), item.into()))
+}
+
 /// Makes an object of a struct, or choices of an enum: it derives serde's traits and
 /// the JSON Schema, doc comments become help texts.
 ///
 /// Fields take `#[field(label = "Channel", placeholder = "#alerts", widget = "textarea",
 /// advanced, group = "Layout", order = 3, format = "uri", example = "x", data_class =
-/// "personal", shown_when = "...", depends_on = "...")]`; the label is the field's name
+/// "personal", shown_when = "...", depends_on = "...", choices = "channel")]`; the label is the field's name
 /// when left out. An `Option` that is `None` is left out of what is written. Choices are
 /// written in snake_case.
 #[proc_macro_attribute]
@@ -98,6 +161,11 @@ pub fn object(attributes: TokenStream, item: TokenStream) -> TokenStream {
 ///     check: check_account,
 ///     actions: [post_message],
 ///     triggers: [],
+///     polls: [new_message],
+///     subscription: AppWebhook,                    // of all `triggers`
+///     discovery: { choices: [channel], fields: [],
+///         destinations: ["GET {base-url}/conversations.list"], scopes: { "channels:read": "..." } },
+///     migrations: [],
 ///     scope_templates: [{ id: "full", label: "...", scopes: ["..."] }],
 ///     limits: { requests: 10 },
 /// }

@@ -9,7 +9,7 @@ use syn::{Attribute, Error, Field, Fields, Item, ItemEnum, ItemStruct, Lit, LitS
 use crate::facts;
 
 /// Hints of the form, beside JSON Schema's own words.
-const HINTS: [&str; 12] = [
+const HINTS: [&str; 13] = [
     "label",
     "placeholder",
     "widget",
@@ -21,6 +21,7 @@ const HINTS: [&str; 12] = [
     "data_class",
     "depends_on",
     "shown_when",
+    "choices",
     "secret",
 ];
 

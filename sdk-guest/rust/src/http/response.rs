@@ -127,7 +127,7 @@ impl Response {
 
     /// How long the service asks to wait, in milliseconds.
     pub fn retry_after_ms(&self) -> Option<u64> {
-        retry::wait_ms(|name| self.header(name).map(str::to_owned), clock_ms)
+        retry::wait_ms(|name| self.header(name).map(str::to_owned), crate::time::now_ms)
     }
 
     /// This answer, if its status is 2xx.
@@ -226,12 +226,6 @@ fn find_message(body: &Value) -> Option<String> {
 /// `{"field": "title", "code": "missing_field"}`, as GitHub lists what is wrong.
 fn field_and_code(entry: &Value) -> Option<String> {
     Some(format!("{}: {}", entry.get("field")?.as_str()?, entry.get("code")?.as_str()?))
-}
-
-#[allow(clippy::disallowed_methods, reason = "in a guest, the host is the clock; natively, tests bring the date along")]
-fn clock_ms() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

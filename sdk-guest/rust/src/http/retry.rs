@@ -3,6 +3,8 @@
 //! Pure: the present comes from the answer's own `date` header where there is one, so
 //! that a clock that disagrees with the service's does no harm.
 
+use crate::time::days_since_1970;
+
 /// A month: whatever asks for more means "never", and a timer should not hold it.
 const WAIT_MS_MAX: u64 = 31 * 24 * 3_600 * 1_000;
 
@@ -68,15 +70,6 @@ fn parse_time(text: &str) -> Option<u64> {
     let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
     // 60: a leap second.
     (parts.next().is_none() && hour < 24 && minute < 60 && second <= 60).then_some(hour * 3_600 + minute * 60 + second)
-}
-
-/// Counts years from March, so that the leap day is the last of its year.
-fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
-    let year = if month < 3 { year - 1 } else { year };
-    let month_from_march = (month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let leap_days = year / 4 - year / 100 + year / 400;
-    (year * 365 + leap_days + day_of_year).checked_sub(719_468)
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@ use serde_json::Value;
 
 use super::stage::{Exchange, Expected, Recorded, Stage};
 use crate::context::Call;
+use crate::crypto::{Algorithm, CryptoError, Key};
 use crate::files::{Entry, FileError};
 use crate::host::{Answer, Body, Request};
 use crate::http::SendError;
 use crate::log::Level;
+use crate::state::{self, StateError};
 
 #[allow(clippy::needless_pass_by_value, reason = "the signature is the import's, which takes the request")]
 pub(crate) fn send(request: Request) -> Result<Answer, SendError> {
@@ -94,7 +96,8 @@ pub(crate) fn list_files(path: &str) -> Result<Vec<Entry>, FileError> {
             };
             if entries.last().is_none_or(|entry| entry.name != name) {
                 let bytes = if folder { 0 } else { content.len() as u64 };
-                entries.push(Entry { name: name.to_owned(), folder, bytes, modified_ms: 0 });
+                let modified_ms = stage.modified_ms.get(file).copied().filter(|_| !folder).unwrap_or_default();
+                entries.push(Entry { name: name.to_owned(), folder, bytes, modified_ms });
             }
         }
         if entries.is_empty() { Err(FileError::NotFound(path.to_owned())) } else { Ok(entries) }
@@ -133,6 +136,39 @@ pub(crate) fn rename_file(from: &str, to: &str) -> Result<(), FileError> {
         stage.files.insert(to.to_owned(), content);
         Ok(())
     })
+}
+
+pub(crate) fn get_state(key: &str) -> Result<Option<state::Entry<Vec<u8>>>, StateError> {
+    Ok(Stage::with(|stage| stage.state.get(key).cloned()))
+}
+
+pub(crate) fn set_state(key: &str, value: &[u8]) -> Result<u64, StateError> {
+    Ok(Stage::with(|stage| {
+        let version = stage.state.get(key).map_or(1, |entry| entry.version + 1);
+        stage.state.insert(key.to_owned(), state::Entry { value: value.to_owned(), version });
+        version
+    }))
+}
+
+pub(crate) fn replace_state(key: &str, expected: Option<u64>, value: &[u8]) -> Result<bool, StateError> {
+    let found = get_state(key)?.map(|entry| entry.version);
+    if found == expected {
+        set_state(key, value)?;
+    }
+    Ok(found == expected)
+}
+
+pub(crate) fn delete_state(key: &str) -> Result<bool, StateError> {
+    Ok(Stage::with(|stage| stage.state.remove(key).is_some()))
+}
+
+/// The stand-in has no keys: what needs one is tested in the real host.
+pub(crate) fn sign(_key: Key, _algorithm: Algorithm, _message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    Err(CryptoError::NoKey("natively there is no key".to_owned()))
+}
+
+pub(crate) fn verify(_key: Key, _algorithm: Algorithm, _message: &[u8], _code: &[u8]) -> Result<bool, CryptoError> {
+    Err(CryptoError::NoKey("natively there is no key".to_owned()))
 }
 
 fn check(path: &str) -> Result<&str, FileError> {

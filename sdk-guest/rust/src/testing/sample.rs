@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 
 use super::stage::{Exchange, Stage};
 use crate::delivery::Delivery;
+use crate::discovery::{Choice, Offers};
 use crate::error::{Error, Result};
 use crate::operation::Connector;
+use crate::poll::Position;
+use crate::subscription::Callback;
 
 /// One file, as `sdk-guest/SAMPLES.md` describes it.
 #[derive(Debug, Deserialize)]
@@ -19,6 +22,11 @@ struct Sample {
     trigger: Option<String>,
     #[serde(default)]
     check: bool,
+    poll: Option<From>,
+    subscription: Option<Step>,
+    choices: Option<String>,
+    fields: Option<String>,
+    migrate: Option<String>,
     base_url: Option<String>,
     input: Option<Value>,
     #[serde(default)]
@@ -27,6 +35,8 @@ struct Sample {
     files: BTreeMap<String, String>,
     #[serde(default)]
     files_after: BTreeMap<String, Option<String>>,
+    #[serde(default)]
+    modified_ms: BTreeMap<String, u64>,
     #[serde(default)]
     config: Option<Value>,
     #[serde(default)]
@@ -38,7 +48,37 @@ struct Sample {
     output: Option<Value>,
     events: Option<Value>,
     account: Option<String>,
+    items: Option<Value>,
+    cursor: Option<String>,
+    #[serde(default)]
+    more: bool,
+    callback_url: Option<String>,
+    handle: Option<String>,
+    subscribed: Option<Value>,
+    page: Option<String>,
+    offers: Option<Value>,
+    schema: Option<Value>,
+    from_version: Option<String>,
+    migrated: Option<Value>,
     error: Option<Value>,
+}
+
+/// From where a sample's poll looks.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum From {
+    Now,
+    Beginning,
+    After(String),
+}
+
+/// What a sample does with a webhook at the remote.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Step {
+    Subscribe,
+    Renew,
+    Unsubscribe,
 }
 
 /// Every problem of every file in the folder, each with its file's name.
@@ -70,7 +110,8 @@ pub(super) fn run_folder<C: Connector>(folder: &Path) -> Vec<String> {
 /// The samples in the manifest itself: each delivery becomes its event. (An action's
 /// sample is run by the file that leaves `input` and `output` out.)
 fn trigger_samples<C: Connector>(manifest: &Value) -> Vec<String> {
-    let triggers = manifest["triggers"].as_array().into_iter().flatten();
+    let triggers =
+        manifest["triggers"].as_array().into_iter().flatten().filter(|trigger| !trigger["webhook"].is_null());
     triggers
         .flat_map(|trigger| {
             let id = trigger["id"].as_str().unwrap_or_default();
@@ -128,6 +169,7 @@ fn run<C: Connector>(operation: &str, mut sample: Sample, manifest: &Value) -> V
     stage.base_url = sample.base_url.take().or(default_url);
     stage.exchanges = std::mem::take(&mut sample.exchanges);
     stage.files = std::mem::take(&mut sample.files).into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+    stage.modified_ms = std::mem::take(&mut sample.modified_ms);
     let (outcome, stage) = stage.run(|| perform::<C>(operation, &sample, listed));
     let mut problems = compare(&sample, listed, outcome);
     problems.extend(stage.wrong.iter().cloned());
@@ -152,19 +194,76 @@ fn perform<C: Connector>(operation: &str, sample: &Sample, listed: &Value) -> Re
     if sample.check {
         return C::check().map(Value::String);
     }
+    let config = sample.config.clone().unwrap_or_else(|| json!({})).to_string();
+    if let Some(field) = &sample.choices {
+        return Ok(of_offers(C::choices(field, &config, &sample.query, sample.page.as_deref())?));
+    }
+    if let Some(object) = &sample.fields {
+        return Ok(parsed(&C::fields(object, &config)?));
+    }
+    if let Some(operation) = &sample.migrate {
+        let from = sample.from_version.as_deref().unwrap_or("0.0.0");
+        return Ok(parsed(&C::migrate(operation, &config, from)?));
+    }
     let Some(trigger) = &sample.trigger else {
         let input = sample.input.as_ref().unwrap_or(&listed["sample"]["input"]);
         return Ok(parsed(&C::invoke(operation, &input.to_string())?));
     };
-    let config = sample.config.clone().unwrap_or_else(|| json!({}));
+    match (&sample.poll, sample.subscription) {
+        (Some(from), _) => poll::<C>(trigger, &config, from),
+        (None, Some(step)) => subscription::<C>(trigger, &config, step, sample),
+        (None, None) => receive::<C>(trigger, &config, sample),
+    }
+}
+
+fn receive<C: Connector>(trigger: &str, config: &str, sample: &Sample) -> Result<Value> {
     let body = match &sample.body {
         Value::String(text) => text.clone().into_bytes(),
         json => json.to_string().into_bytes(),
     };
     let headers = sample.headers.clone().into_iter().collect();
     let delivery = Delivery { headers, query: sample.query.clone(), body };
-    let events = C::receive(trigger, &config.to_string(), &delivery)?;
+    let events = C::receive(trigger, config, &delivery)?;
     Ok(events.iter().map(|event| parsed(&event.payload)).collect())
+}
+
+fn poll<C: Connector>(trigger: &str, config: &str, from: &From) -> Result<Value> {
+    let from = match from {
+        From::Now => Position::Now,
+        From::Beginning => Position::Beginning,
+        From::After(cursor) => Position::After(cursor.clone()),
+    };
+    let page = C::poll(trigger, config, &from)?;
+    let items: Vec<Value> = page.items.iter().map(|item| parsed(&item.payload)).collect();
+    Ok(json!({ "items": items, "more": page.more, "cursor": page.cursor }))
+}
+
+/// The host's secret stands in the recorded requests as its reference.
+fn subscription<C: Connector>(trigger: &str, config: &str, step: Step, sample: &Sample) -> Result<Value> {
+    let url = sample.callback_url.clone().unwrap_or_else(|| "https://flows.example.com/hooks/sample".to_owned());
+    let callback = Callback { url, secret: Some("sample-secret".to_owned()) };
+    let handle = sample.handle.as_deref().unwrap_or_default();
+    let made = match step {
+        Step::Subscribe => C::subscribe(trigger, config, &callback)?,
+        Step::Renew => C::renew(trigger, config, &callback, handle)?,
+        Step::Unsubscribe => return C::unsubscribe(trigger, config, handle).map(|()| Value::Null),
+    };
+    Ok(match made.expires_ms {
+        Some(expires_ms) => json!({ "handle": made.handle, "expires_ms": expires_ms }),
+        None => json!({ "handle": made.handle }),
+    })
+}
+
+fn of_offers(offers: Offers) -> Value {
+    let choice = |choice: Choice| match choice.help {
+        Some(help) => json!({ "value": choice.value, "label": choice.label, "help": help }),
+        None => json!({ "value": choice.value, "label": choice.label }),
+    };
+    let choices: Vec<Value> = offers.choices.into_iter().map(choice).collect();
+    match offers.next {
+        Some(next) => json!({ "choices": choices, "next": next }),
+        None => json!({ "choices": choices }),
+    }
 }
 
 fn parsed(text: &str) -> Value {
@@ -172,11 +271,9 @@ fn parsed(text: &str) -> Value {
 }
 
 fn compare(sample: &Sample, listed: &Value, outcome: Result<Value>) -> Vec<String> {
-    let account = sample.account.clone().map(Value::String);
-    let wanted = sample.output.clone().or(sample.events.clone()).or(account);
     match (outcome, &sample.error) {
         (Ok(got), None) => {
-            let wanted = wanted.unwrap_or_else(|| listed["sample"]["output"].clone());
+            let wanted = wanted(sample, listed, &got);
             (got != wanted).then(|| format!("expected {wanted}, got {got}")).into_iter().collect()
         }
         (Ok(got), Some(error)) => vec![format!("expected the error {error}, got {got}")],
@@ -187,6 +284,22 @@ fn compare(sample: &Sample, listed: &Value, outcome: Result<Value>) -> Vec<Strin
             differs.then(|| format!("expected the error {wanted}, got {got}")).into_iter().collect()
         }
     }
+}
+
+/// What the sample says the answer is. A cursor is compared when the sample names one:
+/// it is in the connector's own words.
+fn wanted(sample: &Sample, listed: &Value, got: &Value) -> Value {
+    if sample.poll.is_some() {
+        let cursor = sample.cursor.clone().map_or_else(|| got["cursor"].clone(), Value::String);
+        let items = sample.items.clone().unwrap_or_else(|| json!([]));
+        return json!({ "items": items, "more": sample.more, "cursor": cursor });
+    }
+    if sample.subscription.is_some() {
+        return sample.subscribed.clone().unwrap_or_default();
+    }
+    let account = sample.account.clone().map(Value::String);
+    let said = [&sample.output, &sample.events, &account, &sample.offers, &sample.schema, &sample.migrated];
+    said.into_iter().flatten().next().cloned().unwrap_or_else(|| listed["sample"]["output"].clone())
 }
 
 /// As run records write a failure.

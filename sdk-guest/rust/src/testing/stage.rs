@@ -8,12 +8,15 @@ use serde_json::Value;
 
 use crate::context::{Call, Connection};
 use crate::log::Level;
+use crate::state::Entry;
 
 /// What the host is for one call: which requests it expects, which files there are.
 #[derive(Debug, Default)]
 pub struct Stage {
     pub(super) exchanges: VecDeque<Exchange>,
     pub(super) files: BTreeMap<String, Vec<u8>>,
+    pub(super) modified_ms: BTreeMap<String, u64>,
+    pub(super) state: BTreeMap<String, Entry<Vec<u8>>>,
     pub(super) base_url: Option<String>,
     pub(super) wrong: Vec<String>,
     pub(super) log: Vec<(Level, String)>,

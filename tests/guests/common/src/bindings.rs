@@ -40,4 +40,40 @@ pub mod checks {
     });
 }
 
+pub mod polls {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "polls",
+        pub_export_macro: true,
+        with: { "sluicegate:connector/types@0.1.0": crate::bindings::types },
+    });
+}
+
+pub mod subscribes {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "subscribes",
+        pub_export_macro: true,
+        with: { "sluicegate:connector/types@0.1.0": crate::bindings::types },
+    });
+}
+
+pub mod discovers {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "discovers",
+        pub_export_macro: true,
+        with: { "sluicegate:connector/types@0.1.0": crate::bindings::types },
+    });
+}
+
+pub mod migrates {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "migrates",
+        pub_export_macro: true,
+        with: { "sluicegate:connector/types@0.1.0": crate::bindings::types },
+    });
+}
+
 pub use acts::sluicegate::connector::types;

@@ -10,6 +10,10 @@ pub const TRIGGER: &str = r#"{"id":"happened","label":"Happened","help":"When it
 "webhook":{"verification":{"scheme":"github"},"delivery_key":{"from":"fingerprint"}},
 "config":{},"event":{},"sample":{"config":{},"body":{},"event":{}}}"#;
 
+/// One trigger that is polled.
+pub const POLLED: &str = r#"{"id":"found","label":"Found","help":"When it was found.","kind":"poll",
+"poll":{"every_s":60},"config":{},"event":{},"sample":{"config":{},"event":{}}}"#;
+
 /// A valid manifest with the action `act`, for the package `guest-ID`.
 pub fn describe(package: &str) -> String {
     let id = package.strip_prefix("guest-").unwrap_or(package);

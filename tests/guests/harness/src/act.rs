@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use egress::{Session, SessionSpec};
-use model::{Credential, Environment, Manifest, parse_base_url};
+use model::{Credential, Environment, KeyName, Manifest, parse_base_url};
 use policy::{Approval, Authority, Ceiling, ConnectionFacts, Grant, Subject};
-use sandbox::{Answer, Call, CallContext, Delivery, Plugin, Report, Services, Work};
+use sandbox::{Answer, Call, CallContext, Callback, Delivery, Plugin, Position, Report, Services, Work};
 use tokio::sync::Barrier;
 use tokio::time::Instant;
 
+use crate::services::{Keys, Shelf};
 use crate::stage::{SECRET, Stage};
 
 /// Calls that the neighbour finishes meanwhile.
@@ -21,6 +22,11 @@ enum Part {
     Action,
     Trigger,
     Check,
+    Poll(Position),
+    Subscribe,
+    Choices,
+    Fields,
+    Migrate,
 }
 
 /// A call of a guest, described step by step.
@@ -36,6 +42,7 @@ pub struct Act<'s> {
     named: Vec<String>,
     access: &'static str,
     connected: bool,
+    services: Services,
 }
 
 impl<'s> Act<'s> {
@@ -51,6 +58,7 @@ impl<'s> Act<'s> {
             named: vec![stage.receiver.authority()],
             access: "write",
             connected: false,
+            services: Services::default(),
         }
     }
 
@@ -113,6 +121,55 @@ impl<'s> Act<'s> {
     #[must_use]
     pub fn delivery(mut self) -> Self {
         self.part = Part::Trigger;
+        self
+    }
+
+    /// As a poll of its trigger, with the input as configuration.
+    #[must_use]
+    pub fn poll(mut self, from: Position) -> Self {
+        self.part = Part::Poll(from);
+        self
+    }
+
+    /// As the setting up of its trigger's webhook, with the input as configuration.
+    #[must_use]
+    pub fn subscribe(mut self) -> Self {
+        self.part = Part::Subscribe;
+        self.connected()
+    }
+
+    /// As a form's question, with the input as what is filled in.
+    #[must_use]
+    pub fn choices(mut self) -> Self {
+        self.part = Part::Choices;
+        self
+    }
+
+    /// As a form's question for the fields of an object.
+    #[must_use]
+    pub fn fields(mut self) -> Self {
+        self.part = Part::Fields;
+        self
+    }
+
+    /// As a migration of its action, with the input as configuration.
+    #[must_use]
+    pub fn migrate(mut self) -> Self {
+        self.part = Part::Migrate;
+        self
+    }
+
+    /// With a store of its own.
+    #[must_use]
+    pub fn keeping(mut self) -> Self {
+        self.services.state = Some(Arc::new(Shelf::default()));
+        self
+    }
+
+    /// With the keys of a connection, of which its manifest asks for this one.
+    #[must_use]
+    pub fn keyed(mut self, asked: KeyName) -> Self {
+        self.services.keys = Some(Arc::new(Keys(asked)));
         self
     }
 
@@ -191,17 +248,39 @@ impl<'s> Act<'s> {
         let spec = SessionSpec { digest: plugin.digest(), connection, authority, credential, limits, deadline };
         let session: Session = self.stage.egress.session(spec);
         let context = CallContext { attempt: self.attempt, environment: "test".to_owned(), ..CallContext::default() };
-        Ok(Call { work: self.work_of(manifest), context, limits, session, services: Services::default() })
+        Ok(Call { work: self.work_of(manifest), context, limits, session, services: self.services.clone() })
     }
 
     fn work_of(&self, manifest: &Manifest) -> Work {
         let input = self.input.clone();
-        match self.part {
+        match &self.part {
             Part::Action => Work::Invoke { operation: manifest.actions[0].id.clone(), input },
             Part::Trigger => {
                 Work::Receive { trigger: manifest.triggers[0].id.clone(), config: input, delivery: Delivery::default() }
             }
             Part::Check => Work::Check,
+            Part::Poll(from) => {
+                Work::Poll { trigger: manifest.triggers[0].id.clone(), config: input, from: from.clone() }
+            }
+            Part::Subscribe => {
+                let callback = Callback {
+                    url: "https://flows.example.com/hooks/x".to_owned(),
+                    secret: Some("the-reference".to_owned()),
+                };
+                Work::Subscribe { trigger: manifest.triggers[0].id.clone(), config: input, callback }
+            }
+            Part::Choices => Work::Choices {
+                field: "thing".parse().expect("a field's name"),
+                config: input,
+                query: String::new(),
+                page: None,
+            },
+            Part::Fields => Work::Fields { object: "thing".parse().expect("an object's name"), config: input },
+            Part::Migrate => Work::Migrate {
+                operation: manifest.actions[0].id.clone(),
+                config: input,
+                from_version: "0.0.9".to_owned(),
+            },
         }
     }
 
@@ -217,6 +296,18 @@ impl<'s> Act<'s> {
             Part::Action => Subject::Action(&manifest.actions[0]),
             Part::Trigger => Subject::Trigger(&manifest.triggers[0]),
             Part::Check => Subject::Check(check.expect("the manifest declares a check")),
+            Part::Poll(_) => {
+                let trigger = &manifest.triggers[0];
+                Subject::Poll(trigger, trigger.poll.as_ref().expect("the trigger is polled"))
+            }
+            Part::Subscribe => {
+                let trigger = &manifest.triggers[0];
+                Subject::Subscription(trigger, trigger.subscription.as_ref().expect("the trigger is subscribed to"))
+            }
+            Part::Choices | Part::Fields => {
+                Subject::Discovery(manifest.discovery.as_ref().expect("the manifest declares discovery"))
+            }
+            Part::Migrate => Subject::Migration(&manifest.actions[0].id),
         };
         let connection = self.connected.then(|| self.connection(manifest));
         let (digest, environment) = (plugin.digest(), environment());

@@ -7,6 +7,7 @@
 mod act;
 mod component;
 mod receiver;
+mod services;
 mod stage;
 
 pub use act::Act;

@@ -11,6 +11,7 @@ mod manifests;
 mod memory;
 mod network;
 mod requests;
+mod services;
 mod time;
 mod world;
 
@@ -22,6 +23,7 @@ use manifests::*;
 use memory::*;
 use network::*;
 use requests::*;
+use services::*;
 use time::*;
 use world::*;
 
