@@ -12,7 +12,7 @@ use crate::hooks::alive;
 use crate::request::Json;
 use crate::watch::watched;
 use crate::wire::Alive;
-use crate::{backups, connections, dead, flows, lifecycle, plugins, policies, runs};
+use crate::{approvals, backups, connections, dead, flows, lifecycle, plugins, policies, runs};
 
 /// What administrators may reach.
 pub fn admin_router(engine: Engine, auth: Auth) -> Router {
@@ -62,6 +62,9 @@ fn flow_routes() -> Router<Engine> {
         .route("/runs/{id}", get(runs::show))
         .route("/runs/{id}/replay", post(dead::replay))
         .merge(dead_letter_routes())
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/{id}", get(approvals::show).post(approvals::decide))
+        .route("/events/{environment}/{name}", post(approvals::signal))
 }
 
 fn dead_letter_routes() -> Router<Engine> {

@@ -7,6 +7,7 @@
 //! is `{"problems": [...]}`; what only the log may hold never leaves.
 
 mod admin;
+mod approvals;
 mod auth;
 mod backups;
 mod body;

@@ -489,3 +489,32 @@ pub enum Version {
     /// The published one.
     Newest,
 }
+
+/// A person's answer to a question.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewDecision {
+    /// One of the question's outcomes.
+    pub outcome: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// An event that runs may wait for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewSignal {
+    /// Which of the events of this name.
+    pub key: String,
+    /// What comes with it.
+    #[serde(default)]
+    pub payload: Value,
+}
+
+/// Whom an event reached.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Signalled {
+    /// The runs that waited for it.
+    pub runs: Vec<RunId>,
+}

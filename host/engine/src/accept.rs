@@ -154,6 +154,9 @@ impl Engine {
             Trigger::Schedule(_) => {
                 Some(("its schedule", "wait for its next time, or replay one of its runs".to_owned()))
             }
+            Trigger::Call { .. } => {
+                Some(("steps of other flows", format!("call it by a step of another flow: call: {flow}")))
+            }
         };
         if let Some((what, fix)) = instead {
             let problem = Problem::new("not-manual", format!("flow {flow} is started by {what}, not by hand"));
@@ -202,7 +205,7 @@ impl Engine {
             Trigger::Connector { connection, .. } | Trigger::Webhook { connection, .. } => {
                 self.hook_secrets(published, connection)
             }
-            Trigger::Poll(_) | Trigger::Schedule(_) | Trigger::Manual { .. } => Err(no_secret()),
+            Trigger::Poll(_) | Trigger::Schedule(_) | Trigger::Manual { .. } | Trigger::Call { .. } => Err(no_secret()),
         }
     }
 
@@ -216,7 +219,11 @@ impl Engine {
         self.verify_delivery(published, incoming)?;
         let event = match published.plan().trigger() {
             Trigger::Webhook { .. } => Some(parse_event(published, incoming)?),
-            Trigger::Connector { .. } | Trigger::Poll(_) | Trigger::Schedule(_) | Trigger::Manual { .. } => None,
+            Trigger::Connector { .. }
+            | Trigger::Poll(_)
+            | Trigger::Schedule(_)
+            | Trigger::Manual { .. }
+            | Trigger::Call { .. } => None,
         };
         let key = key_of(webhook, incoming, event.as_ref());
         let origin = Origin::Webhook { delivery_key: key.clone(), index: 0 };
@@ -336,7 +343,7 @@ impl Engine {
         }
     }
 
-    fn put_started(&self, run: &mut Run, batch: &mut Batch, event: Arc<Value>) -> Result<(), EngineError> {
+    pub(crate) fn put_started(&self, run: &mut Run, batch: &mut Batch, event: Arc<Value>) -> Result<(), EngineError> {
         let started = Entry::Started { trigger: event, run: run.facts() };
         Ok(run.put_line(batch, self.now_ms(), vec![started], None)?)
     }

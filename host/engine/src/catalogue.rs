@@ -323,6 +323,7 @@ pub(crate) fn unknown_operation(manifest: &Manifest, name: &str) -> Problem {
 /// What `flow` asks about connectors and connections of one environment.
 pub(crate) struct Known<'a> {
     pub(crate) catalogue: &'a Catalogue,
+    pub(crate) flows: &'a crate::flows::Flows,
     pub(crate) environment: &'a Environment,
 }
 
@@ -352,6 +353,15 @@ impl flow::Operations for Known<'_> {
             connection.record.environment == *self.environment && connection.record.revoked.is_none()
         });
         live.iter().map(|connection| connection.record.id.clone()).collect()
+    }
+
+    fn flow(&self, id: &model::FlowId) -> Option<flow::CallFacts> {
+        self.flows.get(self.environment, id).map(|published| flow::CallFacts::of(published.plan()))
+    }
+
+    fn flows(&self) -> Vec<model::FlowId> {
+        let all = self.flows.all();
+        all.iter().filter(|flow| flow.environment == *self.environment).map(|flow| flow.plan().id().clone()).collect()
     }
 }
 

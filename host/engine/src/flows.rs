@@ -34,7 +34,7 @@ impl Published {
         let document = match record.plan.trigger() {
             flow::Trigger::Connector { .. } | flow::Trigger::Poll(_) | flow::Trigger::Schedule(_) => None,
             flow::Trigger::Webhook { event, .. } => event.as_ref(),
-            flow::Trigger::Manual { input } => input.as_ref(),
+            flow::Trigger::Manual { input } | flow::Trigger::Call { input, .. } => input.as_ref(),
         };
         // The flow's check has compiled it already.
         let event = document.map(model::Schema::compile).transpose().map_err(EngineError::internal)?;
@@ -199,7 +199,7 @@ impl Engine {
         file: &str,
         environment: &Environment,
     ) -> Result<Plan, EngineError> {
-        let known = Known { catalogue: &self.0.catalogue, environment };
+        let known = Known { catalogue: &self.0.catalogue, flows: &self.0.flows, environment };
         flow::check(document, format, file, &known).map_err(EngineError::Invalid)
     }
 

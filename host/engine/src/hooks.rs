@@ -293,17 +293,19 @@ impl Engine {
 pub(crate) fn webhook_of(published: &Published) -> Result<&Webhook, EngineError> {
     match published.plan().trigger() {
         Trigger::Connector { webhook, .. } | Trigger::Webhook { webhook, .. } => Ok(webhook),
-        Trigger::Poll(_) | Trigger::Schedule(_) | Trigger::Manual { .. } => Err(EngineError::NotFound(Problem::new(
-            "not-a-webhook",
-            format!("flow {} is not started by deliveries", published.plan().id()),
-        ))),
+        Trigger::Poll(_) | Trigger::Schedule(_) | Trigger::Manual { .. } | Trigger::Call { .. } => {
+            Err(EngineError::NotFound(Problem::new(
+                "not-a-webhook",
+                format!("flow {} is not started by deliveries", published.plan().id()),
+            )))
+        }
     }
 }
 
 fn wants_token(trigger: &Trigger) -> bool {
     match trigger {
         Trigger::Connector { hook_token, .. } | Trigger::Webhook { hook_token, .. } => *hook_token,
-        Trigger::Poll(_) | Trigger::Schedule(_) | Trigger::Manual { .. } => false,
+        Trigger::Poll(_) | Trigger::Schedule(_) | Trigger::Manual { .. } | Trigger::Call { .. } => false,
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod accept;
 mod alarms;
+mod approvals;
 mod backoff;
 mod backup;
 mod call;
@@ -27,10 +28,12 @@ mod flows;
 mod forms;
 mod handshake;
 mod hooks;
+mod inbox;
 mod keys;
 mod lifecycle;
 mod listing;
 mod past;
+mod pauses;
 mod plugins;
 mod poll_state;
 mod polls;
@@ -69,8 +72,8 @@ pub use plugins::PluginView;
 pub use polls::PollView;
 pub use preview::{PlannedCall, Preview};
 pub use records::{
-    ApprovalRecord, CallRecord, ConnectionRecord, DeadLetter, Origin, Paused, PluginRecord, Revoked, RunRecord,
-    RunStatus, Settled, SettledAs,
+    ApprovalRecord, CallRecord, Child, ConnectionRecord, DeadLetter, Decided, Decision, Origin, Paused, PluginRecord,
+    Revoked, RunRecord, RunStatus, Settled, SettledAs,
 };
 pub use replay::{Replay, ReplayFrom, ReplayVersion};
 pub use runs::RunView;

@@ -11,7 +11,7 @@ use store::{Batch, Order, Retire, Row};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::records::{BODIES, DELIVERIES, LINES, RUNS, RUNS_OF_FLOW, RunRecord, RunStatus};
+use crate::records::{BODIES, CHILDREN, DECISIONS, DELIVERIES, INBOX, LINES, RUNS, RUNS_OF_FLOW, RunRecord, RunStatus};
 
 /// How long an ended run is kept whose flow does not say. 30 days: a month's report can still be explained.
 const KEPT_MS: u64 = 30 * 24 * 3_600 * 1_000;
@@ -22,7 +22,15 @@ pub(crate) fn retire(batch: &mut Batch, record: &RunRecord, keep_ms: Option<u64>
     let flow = flow_parts(&record.environment, &record.flow);
     batch.delete(RUNS_OF_FLOW.key(&[flow[0], flow[1], id]));
     batch.retire(Retire {
-        prefixes: vec![RUNS.key(&[id]), LINES.key(&[id]), DELIVERIES.key(&[id]), BODIES.key(&[id])],
+        prefixes: vec![
+            RUNS.key(&[id]),
+            LINES.key(&[id]),
+            DELIVERIES.key(&[id]),
+            BODIES.key(&[id]),
+            DECISIONS.key(&[id]),
+            CHILDREN.key(&[id]),
+            INBOX.key(&[id]),
+        ],
         id: id.to_vec(),
         groups: [(true, false), (false, true), (true, true)]
             .into_iter()

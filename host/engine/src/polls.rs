@@ -227,7 +227,8 @@ impl Engine {
             flow::Trigger::Connector { .. }
             | flow::Trigger::Webhook { .. }
             | flow::Trigger::Schedule(_)
-            | flow::Trigger::Manual { .. } => false,
+            | flow::Trigger::Manual { .. }
+            | flow::Trigger::Call { .. } => false,
         })
     }
 

@@ -87,7 +87,7 @@ impl Engine {
                 match effect {
                     Effect::Call(call) => open.push_back(call),
                     Effect::Finish(ending) => return format!("the run would end: {}", word(ending.outcome)),
-                    Effect::Retry { .. } | Effect::Continue => {}
+                    Effect::Retry { .. } | Effect::Pause { .. } | Effect::Release { .. } | Effect::Continue => {}
                 }
             }
             let Some(call) = open.pop_front() else { return "the run would wait".to_owned() };

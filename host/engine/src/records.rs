@@ -163,18 +163,22 @@ pub enum RunStatus {
     Received,
     /// Under way, or waiting for a worker or a retry.
     Running,
+    /// For a time, an event, a person or another run.
+    Waiting,
     /// Done.
     Succeeded,
     /// Gave up; there is a dead letter.
     Failed,
     /// The delivery held nothing for this flow.
     Ignored,
+    /// A person ended it.
+    Cancelled,
 }
 
 impl RunStatus {
     /// Whether nothing more will happen.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Ignored)
+        matches!(self, Self::Succeeded | Self::Failed | Self::Ignored | Self::Cancelled)
     }
 
     /// As documents and the command line write it.
@@ -182,6 +186,8 @@ impl RunStatus {
         match self {
             Self::Received => "received",
             Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Cancelled => "cancelled",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Ignored => "ignored",
@@ -215,6 +221,18 @@ pub enum Origin {
     Manual {
         /// Who.
         by: String,
+    },
+    /// A step of another flow's run.
+    Flow {
+        /// That run.
+        parent: RunId,
+        /// Its step.
+        step: StepId,
+        /// Where in the loops around the step.
+        #[serde(default, skip_serializing_if = "flow::Iteration::is_empty")]
+        iteration: flow::Iteration,
+        /// How many runs called one another to get here: 1 for the first.
+        depth: u32,
     },
     /// A person, once more.
     Replay {
@@ -374,6 +392,74 @@ pub enum SettledAs {
     Happened,
 }
 
+/// A question to a person. Key: run, step.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Decision {
+    /// Its name: the run, the step and its place in loops.
+    pub id: String,
+    /// The run that waits.
+    pub run: RunId,
+    /// Whose.
+    pub flow: FlowId,
+    /// Where.
+    pub environment: Environment,
+    /// The step that asks.
+    #[serde(flatten)]
+    pub spot: flow::Spot,
+    /// Who may decide.
+    pub role: String,
+    /// The question in a line.
+    pub title: String,
+    /// What there is to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The answers there are.
+    pub outcomes: Vec<String>,
+    /// When it was asked.
+    pub asked_at_ms: u64,
+    /// When time is up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at_ms: Option<u64>,
+    /// The answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Decided>,
+    /// When the run stopped to wait for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at_ms: Option<u64>,
+}
+
+/// A person's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// One of the outcomes.
+    pub outcome: String,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at_ms: u64,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// A run that waits for an event. Key: environment, event, hash of the key, run, step.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct WaitRecord {
+    /// The step that waits.
+    #[serde(flatten)]
+    pub(crate) spot: flow::Spot,
+}
+
+/// A run that a step of another one began. Key: run, step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Child {
+    /// The step.
+    #[serde(flatten)]
+    pub spot: flow::Spot,
+    /// The run it began.
+    pub run: RunId,
+}
+
 /// A delivery seen before. Key: environment, flow, bucket, hash of the key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SeenRecord {
@@ -478,6 +564,11 @@ pub(crate) const DEAD: Table<DeadLetter> = Table::new("dead");
 pub(crate) const POLLS: Table<PollRecord> = Table::new("poll");
 pub(crate) const SUBSCRIPTIONS: Table<SubscriptionRecord> = Table::new("subscription");
 pub(crate) const SCHEDULES: Table<ScheduleRecord> = Table::new("schedule");
+/// Messages to runs. Key: run, a name that sorts by time.
+pub(crate) const INBOX: Table<crate::inbox::Message> = Table::new("inbox");
+pub(crate) const DECISIONS: Table<Decision> = Table::new("decision");
+pub(crate) const WAITS: Table<WaitRecord> = Table::new("wait");
+pub(crate) const CHILDREN: Table<Child> = Table::new("child");
 pub(crate) const SEEN: Table<SeenRecord> = Table::new("seen");
 /// Raw bytes, not JSON: the delivery's body. Key: run.
 pub(crate) const BODIES: Table<()> = Table::new("body");

@@ -105,15 +105,20 @@ impl Run {
         OPEN.put(batch, &[self.id().as_str().as_bytes()], &self.open)
     }
 
+    /// Writes whether it rests, when that has changed.
+    pub(crate) fn put_resting(&mut self, batch: &mut Batch) -> Result<(), TableError> {
+        let status = if self.state.is_resting() { RunStatus::Waiting } else { RunStatus::Running };
+        if self.record.status == status {
+            return Ok(());
+        }
+        self.record.status = status;
+        RUNS.put(batch, &[self.record.id.as_str().as_bytes()], &self.record)
+    }
+
     /// Sets or removes timers, and writes them when any changed.
-    pub(crate) fn put_timers(
-        &mut self,
-        batch: &mut Batch,
-        over: Option<&Spot>,
-        new: Vec<Timer>,
-    ) -> Result<(), TableError> {
+    pub(crate) fn put_timers(&mut self, batch: &mut Batch, over: &[Spot], new: Vec<Timer>) -> Result<(), TableError> {
         let before = self.open.timers.len();
-        self.open.timers.retain(|timer| Some(&timer.spot) != over);
+        self.open.timers.retain(|timer| !over.contains(&timer.spot));
         if self.open.timers.len() == before && new.is_empty() {
             return Ok(());
         }
@@ -146,6 +151,7 @@ impl Run {
     /// Writes the end, with a dead letter when the run gave up.
     pub(crate) fn put_ending(&mut self, batch: &mut Batch, at_ms: u64, ending: &Ending) -> Result<(), TableError> {
         match why(ending) {
+            None if ending.outcome == Outcome::Cancelled => self.put_ended(batch, at_ms, RunStatus::Cancelled),
             None => self.put_ended(batch, at_ms, RunStatus::Succeeded),
             Some(failure) => {
                 let spot = ending.step.clone().map(|step| Spot { step, iteration: ending.iteration.clone() });
@@ -194,12 +200,13 @@ impl Run {
     }
 }
 
-/// Why a run gave up; None when it succeeded. A flow that stops as failed, or a
-/// person, gives a reason instead of a failure.
+/// Why a run gave up; None when it succeeded, or a person ended it and nothing is in
+/// doubt. A flow that stops as failed gives a reason instead of a failure.
 pub(crate) fn why(ending: &Ending) -> Option<Failure> {
     match ending.outcome {
         Outcome::Succeeded => None,
-        Outcome::Failed | Outcome::Cancelled => Some(ending.failure.clone().unwrap_or_else(|| Failure::Stopped {
+        Outcome::Cancelled => ending.failure.clone(),
+        Outcome::Failed => Some(ending.failure.clone().unwrap_or_else(|| Failure::Stopped {
             reason: ending.reason.clone().unwrap_or_else(|| "the flow stopped as failed".to_owned()),
         })),
     }

@@ -40,7 +40,23 @@ const INTERRUPTED_MAX: u32 = 30;
 #[derive(Default)]
 pub(crate) struct Stepped {
     calls: Vec<Call>,
-    ended: bool,
+    /// Runs that were begun.
+    children: Vec<Run>,
+    /// Runs that have a message.
+    wake: Vec<RunId>,
+    /// This run has one itself.
+    answered: bool,
+    pub(crate) ended: bool,
+}
+
+impl Stepped {
+    pub(crate) fn add(&mut self, next: Self) {
+        self.calls.extend(next.calls);
+        self.children.extend(next.children);
+        self.wake.extend(next.wake);
+        self.answered |= next.answered;
+        self.ended |= next.ended;
+    }
 }
 
 impl Engine {
@@ -105,7 +121,11 @@ impl Engine {
         let what = problems.iter().map(|problem| problem.what.clone()).collect::<Vec<_>>().join("; ");
         let in_doubt = flow::pending(run.flow.plan(), &run.state).into_iter().find_map(|effect| match effect {
             Effect::Call(call) => (!call.repeatable()).then_some(call.uses),
-            Effect::Retry { .. } | Effect::Continue | Effect::Finish(_) => None,
+            Effect::Retry { .. }
+            | Effect::Pause { .. }
+            | Effect::Release { .. }
+            | Effect::Continue
+            | Effect::Finish(_) => None,
         });
         let failure = match in_doubt {
             Some(uses) => Failure::MayHaveHappened {
@@ -119,7 +139,9 @@ impl Engine {
         let spot = run.state.current().into_iter().next();
         let mut batch = Batch::new();
         run.put_dead(&mut batch, self.now_ms(), spot, failure.clone())?;
+        let parent = self.put_return(&run, &mut batch, Some(&failure), &Arc::default())?;
         self.keep(batch).await?;
+        parent.into_iter().for_each(|parent| self.0.queue.push_stored(parent));
         let mut result = result(&run, None);
         result.problem = Some(failure.to_problem());
         Ok(Some(result))
@@ -132,17 +154,29 @@ impl Engine {
                 Some(stepped) => stepped,
                 None => return Ok(run.record.status.is_final().then(|| result(&run, None))),
             },
-            None => self.resume(&mut run).await?,
+            None => {
+                let mut stepped = self.resume(&mut run).await?;
+                self.take_messages(&mut run, &mut stepped).await?;
+                stepped
+            }
         };
         let mut calls = FuturesUnordered::new();
-        while !stepped.ended {
+        loop {
+            self.tell_others(&mut stepped);
+            if std::mem::take(&mut stepped.answered) {
+                self.take_messages(&mut run, &mut stepped).await?;
+                continue;
+            }
+            if stepped.ended {
+                break;
+            }
             for call in std::mem::take(&mut stepped.calls) {
                 calls.push(self.perform(run.flow.clone(), run.id().clone(), call));
             }
             let held = self.is_held(&run);
             let due = run.due(self.now_ms()).filter(|_| !held);
             let (event, record) = match due {
-                Some(spot) => (Event::RetryDue { step: spot.step, iteration: spot.iteration }, None),
+                Some(spot) => (Event::Due { step: spot.step, iteration: spot.iteration }, None),
                 None => match calls.next().await {
                     Some((event, record)) => (event, Some(record)),
                     None => {
@@ -154,12 +188,21 @@ impl Engine {
             let mut batch = Batch::new();
             // Asked again: the call may have taken long.
             let held = self.is_held(&run);
-            stepped = self.put_step(&mut run, &mut batch, event, record, held)?;
+            let next = self.put_step(&mut run, &mut batch, event, record, held)?;
             self.keep(batch).await?;
+            stepped.add(next);
         }
         let ending = run.state.ending().cloned();
         tracing::info!(status = run.record.status.as_str(), "run ended");
         Ok(Some(result(&run, ending)))
+    }
+
+    /// What was made durable for other runs sets them going.
+    fn tell_others(&self, stepped: &mut Stepped) {
+        for child in stepped.children.drain(..) {
+            self.0.queue.push_stored(child.id().clone());
+        }
+        stepped.wake.drain(..).for_each(|run| self.0.queue.push_stored(run));
     }
 
     /// Nothing is under way: the run comes back when its next time has come. Without
@@ -181,15 +224,10 @@ impl Engine {
         draining: bool,
     ) -> Result<Stepped, EngineError> {
         let flow = run.flow.clone();
-        let over = match &event {
-            Event::RetryDue { step, iteration } => Some(Spot { step: step.clone(), iteration: iteration.clone() }),
-            Event::Started { .. }
-            | Event::Continue
-            | Event::CallSucceeded { .. }
-            | Event::CallFailed { .. }
-            | Event::Interrupted { .. }
-            | Event::Cancelled { .. } => None,
-        };
+        let mut over = Vec::new();
+        if let Event::Due { step, iteration } | Event::Answered { step, iteration, .. } = &event {
+            over.push(Spot { step: step.clone(), iteration: iteration.clone() });
+        }
         let mut transition = flow::step(flow.plan(), &run.state, event);
         if draining {
             transition.entries.retain(|entry| !matches!(entry, Entry::Intended { .. } | Entry::Resumed { .. }));
@@ -206,15 +244,33 @@ impl Engine {
                     let at_ms = now_ms + self.wait_ms(after);
                     timers.push(Timer { spot: Spot { step, iteration }, at_ms });
                 }
+                Effect::Pause { step, iteration, pause } => {
+                    let paused = self.put_pause(run, batch, Spot { step, iteration }, pause)?;
+                    timers.extend(paused.timer);
+                    stepped.children.extend(paused.child);
+                    stepped.answered |= paused.answered;
+                }
+                Effect::Release { step, iteration, pause } => {
+                    let spot = Spot { step, iteration };
+                    stepped.wake.extend(self.put_release(run, batch, &spot, &pause)?);
+                    over.push(spot);
+                }
                 Effect::Continue => {}
                 Effect::Finish(ending) => {
                     run.put_ending(batch, now_ms, &ending)?;
+                    stepped.wake.extend(self.put_return(
+                        run,
+                        batch,
+                        return_failure(&ending).as_ref(),
+                        &ending.output,
+                    )?);
                     stepped.ended = true;
                 }
             }
         }
         if !stepped.ended {
-            run.put_timers(batch, over.as_ref(), timers)?;
+            run.put_timers(batch, &over, timers)?;
+            run.put_resting(batch)?;
         }
         Ok(stepped)
     }
@@ -243,12 +299,13 @@ impl Engine {
                     }
                     continue;
                 }
+                // Its rows were written when it began to wait.
+                Effect::Pause { .. } | Effect::Release { .. } => continue,
                 Effect::Call(call) => self.put_resumed(run, &mut batch, *call)?,
                 Effect::Finish(_) => return Ok(all),
             };
             self.keep(batch).await?;
-            all.calls.extend(stepped.calls);
-            all.ended |= stepped.ended;
+            all.add(stepped);
         }
         Ok(all)
     }
@@ -261,7 +318,7 @@ impl Engine {
             call.attempt += 1;
             let (step, iteration, attempt) = (call.step.clone(), call.iteration.clone(), call.attempt);
             run.put_line(batch, self.now_ms(), vec![Entry::Resumed { step, iteration, attempt }], None)?;
-            return Ok(Stepped { calls: vec![call], ended: false });
+            return Ok(Stepped { calls: vec![call], ..Stepped::default() });
         }
         let Call { step, iteration, .. } = call;
         let event = if again {
@@ -429,7 +486,7 @@ impl Engine {
 
     /// Hands a batch to the store; while the disk is full or the writer behind, the
     /// result of a call is offered again, since it cannot be had a second time.
-    async fn keep(&self, batch: Batch) -> Result<(), EngineError> {
+    pub(crate) async fn keep(&self, batch: Batch) -> Result<(), EngineError> {
         loop {
             match self.0.store.commit(batch.clone()).await {
                 Err(CommitError::Busy | CommitError::Full) => {
@@ -548,10 +605,22 @@ fn distinct(events: Vec<sandbox::Event>) -> Vec<Arc<Value>> {
 fn at(origin: &Origin, index: u32) -> Origin {
     match origin {
         Origin::Webhook { delivery_key, .. } => Origin::Webhook { delivery_key: delivery_key.clone(), index },
-        origin @ (Origin::Poll { .. } | Origin::Schedule { .. } | Origin::Manual { .. } | Origin::Replay { .. }) => {
-            origin.clone()
-        }
+        origin @ (Origin::Poll { .. }
+        | Origin::Schedule { .. }
+        | Origin::Manual { .. }
+        | Origin::Flow { .. }
+        | Origin::Replay { .. }) => origin.clone(),
     }
+}
+
+/// What the run that began this one is told: a cancelled one has not succeeded.
+fn return_failure(ending: &flow::Ending) -> Option<Failure> {
+    why(ending).or_else(|| match ending.outcome {
+        flow::Outcome::Succeeded | flow::Outcome::Failed => None,
+        flow::Outcome::Cancelled => {
+            Some(Failure::Stopped { reason: ending.reason.clone().unwrap_or_else(|| "it was cancelled".to_owned()) })
+        }
+    })
 }
 
 fn result(run: &Run, ending: Option<flow::Ending>) -> RunResult {

@@ -9,7 +9,7 @@ use store::Order;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::records::{CallRecord, DeadLetter, Line, OPEN, RUNS, RUNS_OF_FLOW, RunRecord, RunStatus};
+use crate::records::{CallRecord, Child, DeadLetter, Line, OPEN, RUNS, RUNS_OF_FLOW, RunRecord, RunStatus};
 use crate::redact::redact;
 
 /// A run, as people look at it.
@@ -33,6 +33,9 @@ pub struct RunView {
     /// The flow's output, redacted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
+    /// The runs that its steps began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Child>,
     /// Why it gave up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<DeadLetter>,
@@ -127,6 +130,7 @@ impl Engine {
             steps,
             calls: lines.into_iter().filter_map(|line: Line| line.call).collect(),
             output,
+            children: self.children(id)?,
             dead_letter: self.find_letter(id)?,
             record,
         })
@@ -169,9 +173,9 @@ impl Engine {
             flow::Trigger::Connector { event: schema, .. } => redact(Some(schema), event),
             flow::Trigger::Poll(poll) => redact(Some(&poll.event), event),
             flow::Trigger::Schedule(_) => event.clone(),
-            flow::Trigger::Webhook { event: schema, .. } | flow::Trigger::Manual { input: schema } => {
-                redact(schema.as_ref(), event)
-            }
+            flow::Trigger::Webhook { event: schema, .. }
+            | flow::Trigger::Manual { input: schema }
+            | flow::Trigger::Call { input: schema, .. } => redact(schema.as_ref(), event),
         }
     }
 }

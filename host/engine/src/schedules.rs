@@ -255,9 +255,11 @@ impl Engine {
     pub fn next_times(&self, plan: &Plan) -> Vec<Occasion> {
         match plan.trigger() {
             Trigger::Schedule(schedule) => occasions(schedule, self.now_ms(), self.now_ms()),
-            Trigger::Connector { .. } | Trigger::Poll(_) | Trigger::Webhook { .. } | Trigger::Manual { .. } => {
-                Vec::new()
-            }
+            Trigger::Connector { .. }
+            | Trigger::Poll(_)
+            | Trigger::Webhook { .. }
+            | Trigger::Manual { .. }
+            | Trigger::Call { .. } => Vec::new(),
         }
     }
 }

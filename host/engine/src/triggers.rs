@@ -52,6 +52,17 @@ pub enum TriggerView {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         input: Option<Value>,
     },
+    /// Steps of other flows.
+    Call {
+        /// It only reads and computes.
+        function: bool,
+        /// JSON Schema of what it takes; none: anything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<Value>,
+        /// JSON Schema of what it returns; none: anything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Value>,
+    },
 }
 
 impl Engine {
@@ -127,7 +138,8 @@ impl Engine {
                 | Trigger::Poll(_)
                 | Trigger::Webhook { .. }
                 | Trigger::Schedule(_)
-                | Trigger::Manual { .. },
+                | Trigger::Manual { .. }
+                | Trigger::Call { .. },
             ) => Ok(()),
         }
     }
@@ -150,7 +162,7 @@ impl Engine {
                 Trigger::Schedule(_) => Kind::Schedule,
                 Trigger::Poll(_) => Kind::Poll,
                 Trigger::Connector { .. } => Kind::Subscription,
-                Trigger::Webhook { .. } | Trigger::Manual { .. } => continue,
+                Trigger::Webhook { .. } | Trigger::Manual { .. } | Trigger::Call { .. } => continue,
             };
             let (environment, flow) = (published.environment.clone(), published.plan().id().clone());
             self.0.alarms.set(Alarm { kind, environment, flow }, Some(0));
@@ -163,7 +175,9 @@ impl Engine {
         let armed = match published.plan().trigger() {
             Trigger::Schedule(schedule) => self.arm_schedule(published, schedule),
             Trigger::Poll(poll) => self.arm_poll(published, poll),
-            Trigger::Connector { .. } | Trigger::Webhook { .. } | Trigger::Manual { .. } => Ok(()),
+            Trigger::Connector { .. } | Trigger::Webhook { .. } | Trigger::Manual { .. } | Trigger::Call { .. } => {
+                Ok(())
+            }
         };
         if let Err(error) = armed {
             tracing::error!(%flow, %environment, error = &error as &dyn std::error::Error, "a trigger's state cannot be read");
@@ -179,7 +193,9 @@ impl Engine {
                 && match published.plan().trigger() {
                     Trigger::Connector { connection: of, .. } => of == connection,
                     Trigger::Poll(poll) => poll.connection.as_ref() == Some(connection),
-                    Trigger::Webhook { .. } | Trigger::Schedule(_) | Trigger::Manual { .. } => false,
+                    Trigger::Webhook { .. } | Trigger::Schedule(_) | Trigger::Manual { .. } | Trigger::Call { .. } => {
+                        false
+                    }
                 }
         };
         self.0.flows.all().iter().filter(uses).for_each(|published| self.arm(published));
@@ -192,6 +208,9 @@ impl Engine {
             Trigger::Poll(poll) => TriggerView::Poll(self.poll_view(published, poll)?),
             Trigger::Schedule(schedule) => TriggerView::Schedule(self.schedule_view(published, schedule)?),
             Trigger::Manual { input } => TriggerView::Manual { input: input.clone() },
+            Trigger::Call { input, output, function } => {
+                TriggerView::Call { function: *function, input: input.clone(), output: output.clone() }
+            }
         })
     }
 }

@@ -9,7 +9,7 @@ use model::{ConnectionId, FlowId, OperationRef, StepId, Team, Webhook};
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use crate::plan::{OnError, Start};
+use crate::plan::Start;
 use crate::schedule::Missed;
 
 /// A flow that needs more is several flows.
@@ -60,6 +60,38 @@ struct Document {
     steps: Vec<Step>,
     /// The run's result; texts may hold expressions.
     output: Option<Value>,
+    /// Steps executed once when the run fails; they read `error.code`,
+    /// `error.message` and `error.step`.
+    on_error: Option<Vec<Step>>,
+}
+
+/// What a step's failure does.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+enum OnError {
+    Word(OnErrorWord),
+    Steps(ErrorSteps),
+}
+
+/// What a step's failure does, in a word.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "published as a schema, never made")]
+enum OnErrorWord {
+    /// Ends the run as failed.
+    Fail,
+    /// Leaves the failure in `steps.<id>.error` and goes on.
+    Continue,
+}
+
+/// Steps executed when the step fails; the flow goes on behind it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct ErrorSteps {
+    /// They read `steps.<id>.error`.
+    steps: Vec<Step>,
 }
 
 /// How many runs are worked on at once: `{ mode: limited, most: 5 }`.
@@ -101,6 +133,7 @@ enum Trigger {
     Webhook(WebhookTrigger),
     Schedule(ScheduleTrigger),
     Manual(ManualTrigger),
+    Call(CallTrigger),
 }
 
 /// A connector's trigger.
@@ -215,6 +248,27 @@ struct Manual {
     input: Option<Value>,
 }
 
+/// Started by a step of another flow.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct CallTrigger {
+    call: Callable,
+}
+
+/// What the caller gives and gets.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct Callable {
+    /// JSON Schema of the input.
+    input: Option<Value>,
+    /// JSON Schema of the output; fields it does not name are not returned.
+    output: Option<Value>,
+    /// True: it only reads and computes, which is checked.
+    function: Option<bool>,
+}
+
 /// Synchronous mode.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -239,6 +293,9 @@ enum Step {
     If(IfStep),
     Switch(SwitchStep),
     Foreach(ForeachStep),
+    Call(CallStep),
+    Wait(WaitStep),
+    Approve(ApproveStep),
     Transform(TransformStep),
     Stop(StopStep),
 }
@@ -383,6 +440,99 @@ enum OnItemError {
     Fail,
     /// The loop counts it and goes on.
     Continue,
+}
+
+/// Runs another flow, and waits for its end.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct CallStep {
+    /// The step's name.
+    id: StepId,
+    /// What people read.
+    label: Option<String>,
+    /// An expression; false skips the step.
+    when: Option<Condition>,
+    /// The flow, whose trigger is `call`.
+    call: FlowId,
+    /// Its input; texts may hold expressions.
+    input: Option<Value>,
+    /// The longest it may take; its run is cancelled then.
+    timeout: Option<Duration>,
+    /// What its failure does.
+    on_error: Option<OnError>,
+}
+
+/// Waits.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct WaitStep {
+    /// The step's name.
+    id: StepId,
+    /// What people read.
+    label: Option<String>,
+    /// An expression; false skips the step.
+    when: Option<Condition>,
+    /// For what.
+    wait: Wait,
+    /// What its failure does.
+    on_error: Option<OnError>,
+}
+
+/// What is waited for: exactly one of `for`, `until` and `event`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct Wait {
+    /// A time from now, at most `365d`.
+    r#for: Option<Duration>,
+    /// An instant as ISO 8601 with an offset; may hold expressions.
+    until: Option<String>,
+    /// An event's name: `invoice.paid`. Its payload is the step's output, or
+    /// `timed_out: true`.
+    event: Option<String>,
+    /// Which of these events; may hold expressions.
+    key: Option<String>,
+    /// The longest the event is waited for.
+    timeout: Option<Duration>,
+}
+
+/// Asks a person.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct ApproveStep {
+    /// The step's name.
+    id: StepId,
+    /// What people read.
+    label: Option<String>,
+    /// An expression; false skips the step.
+    when: Option<Condition>,
+    /// The question.
+    approve: Approve,
+    /// What its failure does.
+    on_error: Option<OnError>,
+}
+
+/// A question to a person. The step's output is `outcome`, `by`, `at`, `comment`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "published as a schema, never made")]
+struct Approve {
+    /// Who may decide.
+    role: String,
+    /// The question in a line; may hold expressions.
+    title: String,
+    /// What there is to know; may hold expressions.
+    message: Option<String>,
+    /// The answers there are; `approve` and `reject` when absent.
+    #[schemars(length(min = 1, max = 10))]
+    outcomes: Option<Vec<String>>,
+    /// The longest it is waited for.
+    timeout: Option<Duration>,
+    /// The answer when time is up; the step fails when absent.
+    on_timeout: Option<String>,
 }
 
 /// Makes a value.

@@ -15,13 +15,14 @@ mod view;
 
 pub use check::{Format, check, duration_ms};
 pub use document::{CONCURRENCY_MAX, DOCUMENT_BYTES_MAX, ITEMS_MAX, NESTING_MAX, STEPS_MAX, schema};
-pub use operations::{ConnectionFacts, Operations};
+pub use operations::{CallFacts, ConnectionFacts, Operations};
 pub use plan::{
-    Action, Case, Concurrency, Foreach, OnError, Outcome, Plan, Poll, Respond, Retry, Start, Step, Trigger, Uses, Work,
+    Action, Approve, Case, Concurrency, Foreach, OnError, Outcome, Plan, Poll, Respond, Retry, Start, Step, SubFlow,
+    Trigger, Until, Uses, Work,
 };
 pub use run::{
-    After, Branch, Call, Effect, Ending, Entry, Event, Iteration, RunFacts, Spot, State, Transition, idempotency_key,
-    pending, step,
+    After, Answer, Branch, Call, Effect, Ending, Entry, Event, Iteration, Pause, RunFacts, Spot, State, Transition,
+    idempotency_key, pending, step,
 };
 pub use schedule::{Cron, CronError, Missed, Rhythm, Schedule, Zone};
 pub use template::{FILTERS, TESTS, Template};

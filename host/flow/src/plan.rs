@@ -35,6 +35,9 @@ pub struct Plan {
     pub(crate) first: Option<usize>,
     pub(crate) steps: Vec<Step>,
     pub(crate) output: Option<Template>,
+    /// Where the steps begin that are executed once when the run fails.
+    #[serde(default)]
+    pub(crate) on_error: Option<usize>,
     #[serde(default)]
     pub(crate) locked: BTreeMap<PluginId, Digest>,
 }
@@ -96,6 +99,16 @@ pub enum Trigger {
     Manual {
         /// JSON Schema of its input; none: anything.
         input: Option<Value>,
+    },
+    /// A step of another flow.
+    Call {
+        /// JSON Schema of its input; none: anything.
+        input: Option<Value>,
+        /// JSON Schema of its output; none: anything. Only what it names is returned.
+        output: Option<Value>,
+        /// It only reads and computes.
+        #[serde(default)]
+        function: bool,
     },
 }
 
@@ -181,6 +194,18 @@ pub enum Work {
     },
     /// Executes its body for each item of a list.
     Foreach(Box<Foreach>),
+    /// Runs another flow, and waits for its end.
+    Call(Box<SubFlow>),
+    /// Waits for a time or for an event.
+    Wait {
+        /// For what.
+        until: Until,
+        /// What its failure does.
+        #[serde(default)]
+        on_error: OnError,
+    },
+    /// Asks a person to decide.
+    Approve(Box<Approve>),
     /// Makes a value.
     Transform {
         /// The value.
@@ -204,9 +229,14 @@ impl Work {
     pub fn as_action(&self) -> Option<&Action> {
         match self {
             Self::Action(action) => Some(action),
-            Self::If { .. } | Self::Switch { .. } | Self::Foreach(_) | Self::Transform { .. } | Self::Stop { .. } => {
-                None
-            }
+            Self::If { .. }
+            | Self::Switch { .. }
+            | Self::Foreach(_)
+            | Self::Call(_)
+            | Self::Wait { .. }
+            | Self::Approve(_)
+            | Self::Transform { .. }
+            | Self::Stop { .. } => None,
         }
     }
 
@@ -214,9 +244,29 @@ impl Work {
     pub fn as_foreach(&self) -> Option<&Foreach> {
         match self {
             Self::Foreach(foreach) => Some(foreach),
-            Self::If { .. } | Self::Switch { .. } | Self::Action(_) | Self::Transform { .. } | Self::Stop { .. } => {
-                None
-            }
+            Self::If { .. }
+            | Self::Switch { .. }
+            | Self::Action(_)
+            | Self::Call(_)
+            | Self::Wait { .. }
+            | Self::Approve(_)
+            | Self::Transform { .. }
+            | Self::Stop { .. } => None,
+        }
+    }
+
+    /// Where its failure's steps begin, once they are known.
+    pub(crate) fn set_on_error(&mut self, new: OnError) {
+        match self {
+            Self::Action(action) => action.on_error = new,
+            Self::Foreach(foreach) => foreach.on_error = new,
+            Self::Call(call) => call.on_error = new,
+            Self::Approve(approve) => approve.on_error = new,
+            Self::If { on_error, .. }
+            | Self::Switch { on_error, .. }
+            | Self::Wait { on_error, .. }
+            | Self::Transform { on_error, .. } => *on_error = new,
+            Self::Stop { .. } => {}
         }
     }
 
@@ -225,7 +275,12 @@ impl Work {
         match self {
             Self::Action(action) => action.on_error,
             Self::Foreach(foreach) => foreach.on_error,
-            Self::If { on_error, .. } | Self::Switch { on_error, .. } | Self::Transform { on_error, .. } => *on_error,
+            Self::Call(call) => call.on_error,
+            Self::Approve(approve) => approve.on_error,
+            Self::If { on_error, .. }
+            | Self::Switch { on_error, .. }
+            | Self::Wait { on_error, .. }
+            | Self::Transform { on_error, .. } => *on_error,
             Self::Stop { .. } => OnError::Fail,
         }
     }
@@ -259,6 +314,60 @@ pub struct Foreach {
     pub output: Option<Template>,
     /// What its failure does.
     #[serde(default)]
+    pub on_error: OnError,
+}
+
+/// A call of another flow.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SubFlow {
+    /// Which.
+    pub flow: FlowId,
+    /// Its input.
+    pub input: Template,
+    /// The longest it may take, in milliseconds; none: as long as it takes.
+    pub timeout_ms: Option<u64>,
+    /// What its failure does.
+    pub on_error: OnError,
+}
+
+/// What a `wait` waits for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Until {
+    /// A time from now.
+    For {
+        /// In milliseconds.
+        ms: u64,
+    },
+    /// An instant: ISO 8601 with an offset.
+    At(Template),
+    /// An event that somebody signals.
+    Event {
+        /// Its name.
+        name: String,
+        /// Which of them.
+        key: Template,
+        /// The longest it is waited for, in milliseconds.
+        timeout_ms: u64,
+    },
+}
+
+/// A question to a person.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Approve {
+    /// Who may decide.
+    pub role: String,
+    /// The question in a line.
+    pub title: Template,
+    /// What there is to know.
+    pub message: Option<Template>,
+    /// The answers there are.
+    pub outcomes: Vec<String>,
+    /// The longest it is waited for, in milliseconds; none: for as long as it takes.
+    pub timeout_ms: Option<u64>,
+    /// The answer when time is up; none: the step fails.
+    pub on_timeout: Option<String>,
+    /// What its failure does.
     pub on_error: OnError,
 }
 
@@ -317,7 +426,7 @@ impl Retry {
 }
 
 /// What a step's failure does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnError {
     /// Ends the run as failed.
@@ -325,6 +434,8 @@ pub enum OnError {
     Fail,
     /// Leaves the failure in `steps.<id>.error` and goes on.
     Continue,
+    /// The same, by way of steps of its own, which begin here; none: it has none.
+    Branch(Option<usize>),
 }
 
 /// How a run ended.
@@ -425,7 +536,7 @@ impl Plan {
             Trigger::Poll(poll) => {
                 Some(Uses { operation: poll.uses.clone(), connection: poll.connection.clone(), step: None })
             }
-            Trigger::Webhook { .. } | Trigger::Schedule(_) | Trigger::Manual { .. } => None,
+            Trigger::Webhook { .. } | Trigger::Schedule(_) | Trigger::Manual { .. } | Trigger::Call { .. } => None,
         };
         let steps = self.steps.iter().filter_map(|step| {
             let action = step.work.as_action()?;
@@ -443,10 +554,26 @@ impl Plan {
         let trigger = match &self.trigger {
             Trigger::Connector { connection, .. } | Trigger::Webhook { connection, .. } => Some(connection),
             Trigger::Poll(poll) => poll.connection.as_ref(),
-            Trigger::Schedule(_) | Trigger::Manual { .. } => None,
+            Trigger::Schedule(_) | Trigger::Manual { .. } | Trigger::Call { .. } => None,
         };
         let steps = self.steps.iter().filter_map(|step| step.work.as_action()?.connection.as_ref());
         trigger.into_iter().chain(steps).collect()
+    }
+
+    /// Every flow it calls.
+    pub fn calls(&self) -> BTreeSet<FlowId> {
+        let called = |step: &Step| match &step.work {
+            Work::Call(call) => Some(call.flow.clone()),
+            Work::Action(_)
+            | Work::If { .. }
+            | Work::Switch { .. }
+            | Work::Foreach(_)
+            | Work::Wait { .. }
+            | Work::Approve(_)
+            | Work::Transform { .. }
+            | Work::Stop { .. } => None,
+        };
+        self.steps.iter().filter_map(called).collect()
     }
 
     /// Fixes which component every connector means, at publish.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use fixtures::{manual, plan, run_facts};
 use flow::{
-    After, Effect, Ending, Entry, Event, Outcome, Plan, State, StepOutcome, Transition, pending, step, steps_view,
+    After, Answer, Effect, Ending, Entry, Event, Outcome, Pause, Plan, State, StepOutcome, Transition, pending, step,
+    steps_view,
 };
 use model::Failure;
 use proptest::prelude::*;
@@ -31,11 +32,37 @@ struct Driven {
 fn turn(effect: &Effect) -> u64 {
     let (step, iteration) = match effect {
         Effect::Call(call) => (&call.step, &call.iteration),
-        Effect::Retry { step, iteration, .. } => (step, iteration),
-        Effect::Continue | Effect::Finish(_) => return 0,
+        Effect::Retry { step, iteration, .. } | Effect::Pause { step, iteration, .. } => (step, iteration),
+        Effect::Release { .. } | Effect::Continue | Effect::Finish(_) => return 0,
     };
     let text = format!("{step}{iteration}");
     text.bytes().fold(7, |mixed: u64, byte| (mixed ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1
+}
+
+/// What comes of a pause: time passes, or the answer comes, as its words decide.
+fn answered(step: model::StepId, iteration: flow::Iteration, pause: &Pause) -> Event {
+    let answer = match pause {
+        Pause::Signal { key, .. } if key != "never" => Answer::Signalled { payload: Arc::new(json!({ "got": key })) },
+        Pause::Approval { outcomes, title, .. } if title != "never" => Answer::Decided {
+            outcome: outcomes[0].clone(),
+            by: "ana".to_owned(),
+            at: "2026-01-02T03:04:05Z".to_owned(),
+            comment: None,
+        },
+        Pause::Child { input, .. } if input["name"] != json!("never") => match input["name"].as_str() {
+            Some("broken") => Answer::Broke { failure: Failure::Permanent { message: "it broke".to_owned() } },
+            Some("doubt") => Answer::Broke { failure: Failure::MayHaveHappened { message: "maybe".to_owned() } },
+            _ => Answer::Returned { output: Arc::new(json!({ "greeting": input["name"] })) },
+        },
+        Pause::For { .. }
+        | Pause::Until { .. }
+        | Pause::Signal { .. }
+        | Pause::Approval { .. }
+        | Pause::Child { .. } => {
+            return Event::Due { step, iteration };
+        }
+    };
+    Event::Answered { step, iteration, answer }
 }
 
 impl Driven {
@@ -61,7 +88,9 @@ impl Driven {
                         Err((failure, sent)) => Event::CallFailed { step, iteration, failure, sent },
                     }
                 }
-                Effect::Retry { step, iteration, .. } => Event::RetryDue { step, iteration },
+                Effect::Retry { step, iteration, .. } => Event::Due { step, iteration },
+                Effect::Pause { step, iteration, pause } => answered(step, iteration, &pause),
+                Effect::Release { .. } => continue,
                 Effect::Continue => Event::Continue,
                 Effect::Finish(ending) => {
                     self.ending = Some(ending);
@@ -201,7 +230,7 @@ fn events_out_of_turn_change_nothing() {
         (&new, Event::CallSucceeded { step: id(), iteration: iteration(), output: output() }),
         (&calling, start()),
         (&calling, Event::Continue),
-        (&calling, Event::RetryDue { step: id(), iteration: iteration() }),
+        (&calling, Event::Due { step: id(), iteration: iteration() }),
         (&calling, Event::CallSucceeded { step: id(), iteration: iteration().item(0), output: output() }),
         (&calling, Event::CallSucceeded { step: "other".parse().unwrap(), iteration: iteration(), output: output() }),
         (&finished, Event::CallSucceeded { step: id(), iteration: iteration(), output: output() }),
@@ -355,6 +384,106 @@ output: \"{{ steps.each | default('') }}\"
     assert!(matches!(ending.failure, Some(Failure::MayHaveHappened { .. })), "{ending:?}");
 }
 
+const WAITING: &str = "
+steps:
+  - id: rest
+    wait: { for: 2h }
+  - id: paid
+    wait: { event: invoice.paid, key: '{{ trigger.key }}', timeout: 1d }
+  - id: ask
+    approve: { role: finance, title: '{{ trigger.title }}', outcomes: [send, hold], timeout: 2d, on_timeout: hold }
+  - id: greet
+    call: greet
+    input: { name: '{{ trigger.name }}' }
+    timeout: 1h
+    on_error: { steps: [{ id: note, transform: '{{ steps.greet.error.code }}' }] }
+output:
+  paid: '{{ steps.paid }}'
+  ask: '{{ steps.ask.outcome }}'
+  greet: \"{{ steps.greet.greeting | default('none') }}\"
+  note: \"{{ steps.note | default('none') }}\"
+";
+
+#[test]
+fn a_run_waits_for_times_events_people_and_other_runs() {
+    let plan = plan(&manual(WAITING));
+    let run = |key: &str, title: &str, name: &str| {
+        Driven::from_start(&plan, json!({ "key": key, "title": title, "name": name }), &|_| Ok(json!({})))
+    };
+    let all = run("k", "Send?", "ana");
+    let wanted = json!({ "paid": { "got": "k" }, "ask": "send", "greet": "ana", "note": "none" });
+    assert_eq!(*all.ending.unwrap().output, wanted);
+    let view = steps_view(&plan, &all.entries);
+    assert_eq!(view[2].waits_for.as_deref(), Some("finance to decide (send or hold): Send?"));
+    assert_eq!(view[2].output.as_ref().unwrap()["by"], json!("ana"));
+    let late = run("never", "never", "never");
+    let wanted = json!({ "paid": { "timed_out": true }, "ask": "hold", "greet": "none", "note": "timed-out" });
+    assert_eq!(*late.ending.unwrap().output, wanted);
+    assert_eq!(steps_view(&plan, &late.entries)[3].taken.as_deref(), Some("on_error"));
+    let broken = run("k", "Send?", "broken");
+    assert_eq!(broken.ending.unwrap().output["note"], json!("permanent"));
+    let doubt = run("k", "Send?", "doubt").ending.unwrap();
+    assert!(matches!(doubt.failure, Some(Failure::MayHaveHappened { .. })), "an error branch does not go past it");
+}
+
+#[test]
+fn what_is_not_waited_for_any_more_is_released() {
+    let plan = plan(&manual(WAITING));
+    let event =
+        Event::Started { trigger: Arc::new(json!({ "key": "k", "title": "t", "name": "n" })), run: run_facts() };
+    let mut driven = Driven::default();
+    driven.take(step(&plan, &State::new(), event));
+    let due = |driven: &mut Driven, id: &str| {
+        let event = Event::Due { step: id.parse().unwrap(), iteration: flow::Iteration::default() };
+        let transition = step(&plan, &driven.state, event);
+        driven.take(transition)
+    };
+    let effects = due(&mut driven, "rest");
+    assert!(matches!(effects.as_slice(), [Effect::Release { .. }, Effect::Pause { .. }]), "{effects:?}");
+    assert!(driven.state.is_resting());
+    assert_eq!(due(&mut driven, "ask"), [], "it is not there yet");
+    let wrong = Answer::Returned { output: Arc::default() };
+    let paid =
+        |answer| Event::Answered { step: "paid".parse().unwrap(), iteration: flow::Iteration::default(), answer };
+    assert_eq!(step(&plan, &driven.state, paid(wrong)), Transition::default());
+    let cancelled = step(&plan, &driven.state, Event::Cancelled { reason: "x".to_owned() });
+    assert!(matches!(cancelled.effects.as_slice(), [Effect::Release { .. }, Effect::Finish(_)]), "{cancelled:?}");
+    let ahead = "steps: [{ id: far, wait: { until: '{{ trigger }}' } }]";
+    for (at, wanted) in [("2027-06-01T00:00:00Z", "more than a year ahead"), ("tomorrow", "expects an instant")] {
+        let far = Driven::from_start(&fixtures::plan(&manual(ahead)), json!(at), &|_| Ok(json!({})));
+        match far.ending.unwrap().failure {
+            Some(Failure::Expression { message, .. }) => assert!(message.contains(wanted), "{message}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_run_that_fails_executes_its_own_steps_for_that_once() {
+    let text = "
+steps: [{ id: post, uses: chat/post-message, connection: team-chat, input: { channel: '#a', text: x } }]
+on_error:
+  - id: tell
+    uses: chat/set-topic
+    input: { topic: '{{ error.step }} {{ error.code }}' }
+    retry: { attempts: 1 }
+";
+    let plan = plan(&manual(text));
+    for tell_fails in [false, true] {
+        let world = |call: &flow::Call| match call.step.as_str() {
+            "post" => Err((transient(), true)),
+            _ if tell_fails => Err((transient(), true)),
+            _ => Ok(json!({})),
+        };
+        let driven = Driven::from_start(&plan, json!({}), &world);
+        let ending = driven.ending.unwrap();
+        assert!(matches!(ending.failure, Some(Failure::MayHaveHappened { .. })), "{ending:?}");
+        assert_eq!((ending.outcome, ending.step.unwrap().as_str()), (Outcome::Failed, "post"));
+        assert_eq!(driven.calls.len(), 2);
+        assert_eq!(*driven.calls[1].input, json!({ "topic": "post may-have-happened" }));
+    }
+}
+
 #[test]
 fn a_loop_takes_bounded_lists_only() {
     for (foreach, trigger, wanted) in [
@@ -422,6 +551,7 @@ enum Made {
     Transform { when: Option<usize>, breaks: bool },
     If { bit: usize, then: Vec<Made>, otherwise: Vec<Made> },
     Switch { cases: Vec<Vec<Made>>, default: Vec<Made> },
+    Pause { kind: usize, goes_on: bool, recovers: bool },
     Each { items: usize, concurrency: u32, goes_on: bool, steps: Vec<Made> },
     Stop { bit: usize, failed: bool },
 }
@@ -434,6 +564,8 @@ fn made_steps() -> impl Strategy<Value = Vec<Made>> {
     let leaf = prop_oneof![
         4 => (0..3_usize, when.clone(), any::<bool>(), 1..4_u32)
             .prop_map(|(kind, when, goes_on, attempts)| Made::Call { kind, when, goes_on, attempts }),
+        1 => (0..7_usize, any::<bool>(), any::<bool>())
+            .prop_map(|(kind, goes_on, recovers)| Made::Pause { kind, goes_on, recovers }),
         3 => (when, prop::bool::weighted(0.1)).prop_map(|(when, breaks)| Made::Transform { when, breaks }),
         1 => (bit.clone(), any::<bool>()).prop_map(|(bit, failed)| Made::Stop { bit, failed }),
     ];
@@ -493,6 +625,26 @@ fn write(made: &[Made], count: &mut usize, known: &mut Vec<String>, in_loop: boo
                 let default = write(default, count, &mut known.clone(), in_loop);
                 json!({ "switch": "{{ trigger.n % 3 }}", "cases": cases, "default": default })
             }
+            Made::Pause { kind, goes_on, recovers } => {
+                let mut step = match kind {
+                    0 => json!({ "wait": { "for": "1s" } }),
+                    1 => json!({ "wait": { "event": "e", "key": "k {{ trigger.n }}", "timeout": "1d" } }),
+                    2 => json!({ "wait": { "event": "e", "key": "never", "timeout": "1d" } }),
+                    3 => json!({ "approve": { "role": "r", "title": "never", "timeout": "1d" } }),
+                    4 => json!({ "approve": { "role": "r", "title": "{{ trigger.n }}" } }),
+                    5 => json!({ "call": "greet", "input": { "name": "ana" } }),
+                    _ => json!({ "call": "greet", "input": { "name": "broken" } }),
+                };
+                if *recovers {
+                    let inner = format!("s{count}");
+                    *count += 1;
+                    let seen = format!("{{{{ steps.{id}.error.code }}}}");
+                    step["on_error"] = json!({ "steps": [{ "id": inner, "transform": seen }] });
+                } else if *goes_on {
+                    step["on_error"] = json!("continue");
+                }
+                step
+            }
             Made::Each { items, concurrency, goes_on, steps } => json!({
                 "foreach": vec!["{{ trigger.n }}"; *items],
                 "concurrency": concurrency,
@@ -524,6 +676,7 @@ fn made_plan(made: &[Made]) -> Plan {
         &json!({
             "version": 1, "id": "made", "name": "Made", "trigger": { "manual": {} }, "steps": steps,
             "output": { "n": "{{ trigger.n }}" },
+            "on_error": [{ "id": "told", "uses": "chat/set-topic", "input": { "topic": "{{ error.code }}" } }],
         })
         .to_string(),
     )
@@ -532,7 +685,7 @@ fn made_plan(made: &[Made]) -> Plan {
 /// A world whose answers depend on step, attempt and seed alone.
 fn world(seed: u64) -> impl Fn(&flow::Call) -> Result<Value, (Failure, bool)> {
     move |call| {
-        let number: u64 = call.step.as_str()[1..].parse().unwrap();
+        let number: u64 = call.step.as_str()[1..].parse().unwrap_or(99);
         let number = call.iteration.indexes().iter().fold(number, |number, index| number * 7 + u64::from(*index));
         let mixed = (seed ^ (number * 31 + u64::from(call.attempt))).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
         match mixed {

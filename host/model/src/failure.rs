@@ -119,6 +119,11 @@ pub enum Failure {
         /// In their words.
         reason: String,
     },
+    /// What was waited for did not come in time.
+    TimedOut {
+        /// What it was.
+        message: String,
+    },
     /// The host stopped while an effect without idempotency was under way.
     MayHaveHappened {
         /// What to look for at the remote.
@@ -163,6 +168,7 @@ impl Failure {
             | Self::InvalidOutput { .. }
             | Self::Expression { .. }
             | Self::Stopped { .. }
+            | Self::TimedOut { .. }
             | Self::MayHaveHappened { .. }
             | Self::Unavailable { .. } => Remedy::GiveUp,
         }
@@ -222,6 +228,8 @@ impl Failure {
             }
             Self::Expression { field, message } => Problem::new("expression", message).field(field.clone()),
             Self::Stopped { reason } => Problem::new("stopped", reason).cause("a step of the flow ends it this way"),
+            Self::TimedOut { message } => Problem::new("timed-out", message)
+                .fix("see who or what it waited for; allow more time in the flow, then replay the run"),
             Self::MayHaveHappened { message } => Problem::new("may-have-happened", message)
                 .cause("the host stopped after it had begun an effect that must not be repeated")
                 .fix("look at the remote service whether it took effect; then replay the run or discard it"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use model::Environment;
 
-use crate::{backup, connection, dead, flow, plugin, policy, run, serve};
+use crate::{approval, backup, connection, dead, flow, plugin, policy, run, serve};
 
 /// Connectors you can approve, flows you can trust.
 #[derive(Debug, Parser)]
@@ -81,6 +81,9 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     /// Fill an empty data folder from a backup
     Restore(backup::Restore),
+    /// Approvals: list, look at, decide
+    #[command(subcommand)]
+    Approval(approval::Approval),
     /// Compiles the component on standard input; the host calls this
     #[command(hide = true)]
     CompileComponent,

@@ -7,7 +7,7 @@ mod trigger;
 
 use std::path::{Path, PathBuf};
 
-use api::wire::{CheckedFlow, DocumentFormat, NewFlow, NewRun, RunAnswer};
+use api::wire::{CheckedFlow, DocumentFormat, NewFlow, NewRun, NewSignal, RunAnswer, Signalled};
 use clap::Subcommand;
 use engine::{FlowView, RunStatus, TriggerView};
 use model::FlowId;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::Global;
-use crate::client::{Client, Reply};
+use crate::client::{Client, Reply, part};
 use crate::exit::{Answer, Exit, Outcome, Stop};
 use crate::show::{Paint, Table, time};
 use crate::{input, run as runs};
@@ -51,6 +51,21 @@ pub(crate) enum Flow {
         #[arg(value_name = "ID")]
         id: FlowId,
     },
+    /// Tell the runs that wait for an event that it has happened
+    #[command(
+        after_help = "Examples:\n  sluice flow signal invoice.paid --key 4711\n  sluice flow signal invoice.paid --key 4711 --payload '{\"amount\":12}'\n\nIt reaches runs that wait already, in --environment; it is not kept for later ones."
+    )]
+    Signal {
+        /// The event's name
+        #[arg(value_name = "EVENT")]
+        name: String,
+        /// Which of these events
+        #[arg(long, value_name = "KEY")]
+        key: String,
+        /// What comes with it: JSON, or @FILE
+        #[arg(long, value_name = "JSON|@FILE", default_value = "null", hide_default_value = true)]
+        payload: String,
+    },
     /// Start a flow that has a manual trigger
     #[command(
         after_help = "Examples:\n  sluice flow run greet --field name=Ada --wait\n  sluice flow run greet --input '{\"name\":\"Ada\"}'\n  sluice flow run greet --input @event.json\n\nOn a terminal, needed fields that are missing are asked for."
@@ -83,13 +98,22 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
     let documents: Vec<NewFlow> = match &command {
         Flow::Check { file } => vec![document(global, file)?],
         Flow::Apply { files } => files.iter().map(|file| document(global, file)).collect::<Result<_, _>>()?,
-        Flow::Life(_) | Flow::List | Flow::Show { .. } | Flow::Run { .. } | Flow::RotateHook(_) => Vec::new(),
+        Flow::Life(_)
+        | Flow::List
+        | Flow::Show { .. }
+        | Flow::Run { .. }
+        | Flow::Signal { .. }
+        | Flow::RotateHook(_) => Vec::new(),
     };
     let rotation = match &command {
         Flow::RotateHook(rotate) => Some(rotate::request(rotate)?),
-        Flow::Life(_) | Flow::Check { .. } | Flow::Apply { .. } | Flow::List | Flow::Show { .. } | Flow::Run { .. } => {
-            None
-        }
+        Flow::Life(_)
+        | Flow::Check { .. }
+        | Flow::Apply { .. }
+        | Flow::List
+        | Flow::Show { .. }
+        | Flow::Run { .. }
+        | Flow::Signal { .. } => None,
     };
     let draft = match &command {
         Flow::Life(life) => life.draft(global)?,
@@ -98,10 +122,12 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
         | Flow::List
         | Flow::Show { .. }
         | Flow::Run { .. }
+        | Flow::Signal { .. }
         | Flow::RotateHook(_) => None,
     };
     let event = match &command {
         Flow::Run { input, .. } => input::json(input)?,
+        Flow::Signal { payload, .. } => input::json(payload)?,
         _ => Value::Null,
     };
     Client::with(global, async |client| match &command {
@@ -112,6 +138,10 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
         Flow::Life(life) => life::run(client, global, life, draft.as_ref()).await,
         Flow::List => client.get("/api/v1/flows").await.map(list),
         Flow::Show { id } => client.get(&format!("/api/v1/flows/{}/{id}", global.environment)).await.map(show),
+        Flow::Signal { name, key, .. } => {
+            let path = format!("/api/v1/events/{}/{}", global.environment, part(name));
+            client.post(&path, &NewSignal { key: key.clone(), payload: event }).await.map(signalled)
+        }
         Flow::Run { id, wait, fields, .. } => {
             let event = fill_in(client, global, id, event, fields).await?;
             start(client, global, id, event, *wait).await
@@ -122,6 +152,17 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
         }
     })
     .await
+}
+
+fn signalled(reply: Reply<Signalled>) -> Answer {
+    let runs = &reply.value.runs;
+    let text = if runs.is_empty() {
+        "No run waits for this event with this key; it is not kept for later ones.".to_owned()
+    } else {
+        let names: String = runs.iter().map(|run| format!("\n  {run}")).collect();
+        format!("It reached {} runs:{names}", runs.len())
+    };
+    Answer::done(reply.json, text)
 }
 
 fn document(global: &Global, file: &Path) -> Result<NewFlow, Stop> {
@@ -211,7 +252,9 @@ async fn fill_in(
     match &reply.value.trigger {
         TriggerView::Manual { input: schema } => form::event(schema.as_ref(), input, fields, !global.json),
         // The host says why such a flow is not started by hand.
-        TriggerView::Webhook(_) | TriggerView::Poll(_) | TriggerView::Schedule(_) => Ok(input),
+        TriggerView::Webhook(_) | TriggerView::Poll(_) | TriggerView::Schedule(_) | TriggerView::Call { .. } => {
+            Ok(input)
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! changes something goes through the same HTTP router: over the socket of a
 //! running host, or in process when none runs.
 
+mod approval;
 mod backup;
 mod cli;
 mod client;
@@ -57,6 +58,7 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
             Command::Dead(command) => dead::run(global, command).await,
             Command::Backup(command) => backup::backup(global, &command).await,
             Command::Restore(command) => backup::restore(global, &command),
+            Command::Approval(command) => approval::run(global, command).await,
             Command::Serve(_) | Command::CompileComponent => unreachable!("handled before"),
         }
     })

@@ -28,7 +28,7 @@ pub(crate) enum Run {
         #[arg(long, value_name = "ID")]
         flow: Option<FlowId>,
         /// Runs of this status only
-        #[arg(long, value_name = "STATUS", value_parser = ["received", "running", "succeeded", "failed", "ignored"])]
+        #[arg(long, value_name = "STATUS", value_parser = ["received", "running", "waiting", "succeeded", "failed", "ignored", "cancelled"])]
         status: Option<String>,
         /// Accepted at this time or later: 2026-11-22T08:00:00Z, or 2h for two hours ago
         #[arg(long, value_name = "TIME", value_parser = when)]
@@ -168,6 +168,7 @@ fn origin(origin: &Origin) -> String {
         Origin::Poll { item } => format!("poll, {}", crate::show::cut(item, 60)),
         Origin::Schedule { nominal_ms } => format!("schedule, {}", time(*nominal_ms)),
         Origin::Manual { by } => by.clone(),
+        Origin::Flow { parent, step, iteration, .. } => format!("run {parent}, step {step}{iteration}"),
         Origin::Replay { of, by } => format!("{by}, replay of {of}"),
     }
 }
@@ -186,7 +187,7 @@ fn status(status: RunStatus, paint: Paint) -> String {
     match status {
         RunStatus::Succeeded => paint.good(status.as_str()),
         RunStatus::Failed => paint.bad(status.as_str()),
-        RunStatus::Received | RunStatus::Running => paint.warn(status.as_str()),
-        RunStatus::Ignored => paint.dim(status.as_str()),
+        RunStatus::Received | RunStatus::Running | RunStatus::Waiting => paint.warn(status.as_str()),
+        RunStatus::Ignored | RunStatus::Cancelled => paint.dim(status.as_str()),
     }
 }

@@ -3,6 +3,7 @@
 
 mod dead;
 mod lifecycle;
+mod pauses;
 mod support;
 
 use std::sync::Arc;

@@ -6,10 +6,13 @@
 
 mod accounts;
 mod branches;
+mod callable;
 mod calls;
 mod concurrency;
+mod errors;
 mod loops;
 mod names;
+mod pauses;
 mod polled;
 mod read;
 mod report;
@@ -38,7 +41,7 @@ pub(crate) use read::show_duration;
 
 /// The document's format that this host reads.
 const VERSION: u64 = 1;
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "version",
     "id",
     "name",
@@ -51,6 +54,7 @@ const KEYS: [&str; 12] = [
     "trigger",
     "steps",
     "output",
+    "on_error",
 ];
 
 /// How a document is written.
@@ -99,16 +103,29 @@ fn read_flow(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Repo
     };
     let (respond, trigger, event) = (started.respond, started.trigger, started.event);
     let steps_node = fields.required("steps", "a list of steps", report);
-    let mut steps =
-        Steps { operations, report, names: Names::of(event, ids(steps_node)), steps: Vec::new(), concurrent: false };
+    let mut steps = Steps {
+        operations,
+        report,
+        names: Names::of(event, ids([steps_node, fields.get("on_error")])),
+        steps: Vec::new(),
+        concurrent: false,
+        failing: false,
+        own: id.clone(),
+    };
     let block = steps_node.map(|node| steps.block(node, "steps", 0)).unwrap_or_default();
-    let Steps { report, mut names, mut steps, .. } = steps;
-    names.current = None;
-    let output = fields.get("output").map(|node| values::read(node, "output", &names, report).template);
+    steps.names.current = None;
+    let output = fields.get("output").map(|node| (values::read(node, "output", &steps.names, steps.report), node));
+    let on_error = fields.get("on_error").map(|node| steps.flow_error(node));
+    let Steps { report, mut steps, .. } = steps;
+    callable::check_output(output.as_ref().map(|(made, node)| (made, *node)), trigger.as_ref(), report);
     block.link(None, &mut steps);
+    let on_error = on_error.and_then(|block| {
+        block.link(None, &mut steps);
+        block.first()
+    });
     let steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
     let first = block.first();
-    Some(Plan {
+    let plan = Plan {
         version: 1,
         id: id?,
         name: name?,
@@ -122,9 +139,12 @@ fn read_flow(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Repo
         respond,
         first,
         steps,
-        output,
+        output: output.map(|(made, _)| made.template),
+        on_error,
         locked: BTreeMap::new(),
-    })
+    };
+    callable::check_function(&plan, fields.node, operations, report);
+    Some(plan)
 }
 
 fn version(fields: &Fields<'_>, report: &mut Report<'_>) {
@@ -149,9 +169,9 @@ fn tags(fields: &Fields<'_>, report: &mut Report<'_>) -> Vec<String> {
 }
 
 /// Every step id of the document, branches included.
-fn ids(steps: Option<&Node>) -> Vec<String> {
+fn ids<'n>(lists: impl IntoIterator<Item = Option<&'n Node>>) -> Vec<String> {
     let mut found = Vec::new();
-    collect_ids(steps, &mut found);
+    lists.into_iter().for_each(|steps| collect_ids(steps, &mut found));
     found
 }
 
@@ -165,6 +185,9 @@ fn collect_ids(steps: Option<&Node>, found: &mut Vec<String>) {
         }
         for inner in ["then", "else", "default", "steps"] {
             collect_ids(get(inner), found);
+        }
+        if let Some(Node { content: Content::Object(fields), .. }) = get("on_error") {
+            collect_ids(fields.iter().find(|(key, _)| key == "steps").map(|(_, node)| node), found);
         }
         let Some(Node { content: Content::List(cases), .. }) = get("cases") else { continue };
         for case in cases {

@@ -24,6 +24,8 @@ pub(super) struct Names {
     pub(super) current: Option<String>,
     /// An item of the loop this place is in.
     pub(super) item: Option<Shape>,
+    /// The run has failed, and these are its steps for that.
+    pub(super) failing: bool,
 }
 
 /// What a step leaves behind.
@@ -57,7 +59,7 @@ impl Names {
 
     /// Before the first step.
     pub(super) fn of(trigger: Shape, all: Vec<String>) -> Self {
-        Self { trigger, steps: Vec::new(), all, guards: Vec::new(), current: None, item: None }
+        Self { trigger, steps: Vec::new(), all, guards: Vec::new(), current: None, item: None, failing: false }
     }
 
     /// What is wrong with a reference.
@@ -70,6 +72,11 @@ impl Names {
             "flow" => missing(&flow_shape(), path, 1),
             "env" => missing(&Shape(serde_json::json!({ "type": "string" })), path, 1),
             "item" | "loop" => self.check_item(path),
+            "error" if self.failing => missing(&failure_shape(), path, 1),
+            "error" => Some(
+                Problem::new("outside-on-error", "error is there only in the steps of the flow's on_error")
+                    .fix("for the failure of one step, read steps.<id>.error behind it"),
+            ),
             other => {
                 let problem = Problem::new("unknown-name", format!("there is no name {other:?} in expressions"));
                 let roots: &[&str] = if self.item.is_some() { &LOOP_ROOTS } else { &ROOTS };
@@ -96,6 +103,7 @@ impl Names {
             ("env", []) => Shape(serde_json::json!({ "type": "string" })),
             ("item", below) => self.item.as_ref().map_or_else(Shape::open, |item| item.at(below)),
             ("loop", below) => loop_shape().at(below),
+            ("error", below) => failure_shape().at(below),
             _ => Shape::open(),
         }
     }
@@ -229,7 +237,15 @@ fn loop_shape() -> Shape {
     Shape(super::shape::of_object([("index".to_owned(), serde_json::json!({ "type": "integer" }))].into_iter()))
 }
 
-fn error_shape() -> Shape {
+/// What the steps of the flow's `on_error` see as `error`.
+fn failure_shape() -> Shape {
+    let text = || serde_json::json!({ "type": ["string", "null"] });
+    let fields = ["code", "message", "step"].map(|name| (name.to_owned(), text()));
+    Shape(super::shape::of_object(fields.into_iter()))
+}
+
+/// What a step that failed leaves behind.
+pub(super) fn error_shape() -> Shape {
     let text = || serde_json::json!({ "type": "string" });
     let error = super::shape::of_object([("code".to_owned(), text()), ("message".to_owned(), text())].into_iter());
     Shape(super::shape::of_object([("error".to_owned(), error)].into_iter()))

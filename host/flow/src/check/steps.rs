@@ -1,7 +1,7 @@
 //! The steps of a document: each read, checked against what comes before it, and
 //! laid in one list.
 
-use model::{Problem, StepId};
+use model::{FlowId, Problem, StepId};
 
 use super::names::{Names, Output, Presence};
 use super::read::{self, Fields};
@@ -20,7 +20,7 @@ const RESERVED: [&str; 19] = [
     "or", "in", "is", "if", "else",
 ];
 /// What a step may be; exactly one of them.
-const KINDS: [&str; 6] = ["uses", "if", "switch", "foreach", "transform", "stop"];
+const KINDS: [&str; 9] = ["uses", "if", "switch", "foreach", "call", "wait", "approve", "transform", "stop"];
 const COMMON: [&str; 3] = ["id", "label", "when"];
 
 /// Reads steps; `names` follows the flow as it goes.
@@ -31,6 +31,10 @@ pub(super) struct Steps<'a, 'f> {
     pub(super) steps: Vec<Option<Step>>,
     /// Several items of a loop around may be under way at once.
     pub(super) concurrent: bool,
+    /// These are the steps of a run that has failed.
+    pub(super) failing: bool,
+    /// The flow itself, for calls that come back to it.
+    pub(super) own: Option<FlowId>,
 }
 
 /// The steps of one list, by their places in the plan.
@@ -54,6 +58,7 @@ pub(super) enum Slot {
     Case(usize),
     Default,
     Body,
+    Error,
 }
 
 /// What the work of a step means for the steps after it.
@@ -117,22 +122,23 @@ impl Steps<'_, '_> {
         self.names.guards.extend(when.iter().flat_map(values::guards));
         let label = fields.text("label", self.report);
         let first = self.names.steps.len();
-        let read = self.work(&fields, depth);
+        let mut read = self.work(&fields, depth);
+        let recovers = self.error_steps(&fields, id.as_ref(), depth, &mut read);
         self.names.guards.truncate(around);
         let conditional = when.is_some();
         if conditional {
             self.downgrade(first, "its if step may be skipped (when)");
         }
-        self.leave(id.as_ref(), &read, conditional);
+        self.leave(id.as_ref(), &read, conditional, recovers);
         block.stops = read.stops && !conditional;
         block.items.push(Item { index, inner: read.inner });
         self.steps[index] = id.zip(read.work).map(|(id, work)| Step { id, label, when, work, next: None });
     }
 
     /// Makes the step's output known to the steps after it.
-    fn leave(&mut self, id: Option<&StepId>, read: &Read, conditional: bool) {
+    fn leave(&mut self, id: Option<&StepId>, read: &Read, conditional: bool, recovers: bool) {
         let Some(id) = id else { return };
-        let may_fail = read.work.as_ref().is_some_and(|work| work.on_error() == OnError::Continue);
+        let may_fail = recovers && read.work.as_ref().is_some_and(|work| work.on_error() != OnError::Fail);
         let presence = match conditional {
             true => Presence::Maybe("the step may be skipped (when)".to_owned()),
             false => Presence::Sure,
@@ -176,6 +182,9 @@ impl Steps<'_, '_> {
             ["if"] => self.branches(fields, depth),
             ["switch"] => self.switch(fields, depth),
             ["foreach"] => self.foreach(fields, depth),
+            ["call"] => self.call_flow(fields),
+            ["wait"] => self.wait(fields),
+            ["approve"] => self.approve(fields),
             ["transform"] => self.transform(fields),
             ["stop"] => self.stop(fields),
             kinds => {
@@ -192,11 +201,6 @@ impl Steps<'_, '_> {
         fields.only(&known, self.report);
     }
 
-    pub(super) fn on_error(&mut self, fields: &Fields<'_>) -> OnError {
-        let choices = [("fail", OnError::Fail), ("continue", OnError::Continue)];
-        fields.choice("on_error", &choices, self.report).unwrap_or_default()
-    }
-
     fn transform(&mut self, fields: &Fields<'_>) -> Read {
         self.only(fields, &["transform", "on_error"]);
         let on_error = self.on_error(fields);
@@ -207,7 +211,10 @@ impl Steps<'_, '_> {
 
     fn stop(&mut self, fields: &Fields<'_>) -> Read {
         self.only(fields, &["stop"]);
-        if self.concurrent {
+        if self.failing {
+            let problem = Problem::new("stop-in-on-error", "the run has failed already: a stop cannot change that");
+            self.report.add(fields.node, &fields.path, problem.fix("remove it; the run ends as it failed"));
+        } else if self.concurrent {
             let problem = Problem::new("stop-in-loop", "a stop cannot stand in a loop with several items under way");
             let fix = "remove concurrency from the loops around, or let an item fail instead (on_item_error: fail)";
             self.report.add(fields.node, &fields.path, problem.fix(fix));
@@ -264,11 +271,15 @@ fn enter(work: &mut Work, slot: Slot, first: Option<usize>) {
             }
         }
         (Work::Foreach(foreach), Slot::Body) => foreach.body = first,
+        (work, Slot::Error) => work.set_on_error(OnError::Branch(first)),
         (
             Work::Action(_)
             | Work::If { .. }
             | Work::Switch { .. }
             | Work::Foreach(_)
+            | Work::Call(_)
+            | Work::Wait { .. }
+            | Work::Approve(_)
             | Work::Transform { .. }
             | Work::Stop { .. },
             _,

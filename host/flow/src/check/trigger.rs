@@ -34,16 +34,19 @@ impl Started {
 
 pub(super) fn read(node: &Node, operations: &dyn Operations, report: &mut Report<'_>) -> Started {
     let Some(fields) = Fields::of(node, "trigger", report) else { return Started::unknown() };
-    let kinds: Vec<&str> =
-        ["uses", "webhook", "schedule", "manual"].into_iter().filter(|kind| fields.get(kind).is_some()).collect();
+    let kinds: Vec<&str> = ["uses", "webhook", "schedule", "manual", "call"]
+        .into_iter()
+        .filter(|kind| fields.get(kind).is_some())
+        .collect();
     match kinds.as_slice() {
         ["uses"] => connector(&fields, operations, report),
         ["webhook"] => webhook(&fields, operations, report),
         ["schedule"] => schedule::read(&fields, report),
         ["manual"] => manual(&fields, report),
+        ["call"] => super::callable::trigger(&fields, report),
         _ => {
             let what = format!(
-                "a trigger has exactly one of uses, webhook, schedule and manual, this one has {}",
+                "a trigger has exactly one of uses, webhook, schedule, manual and call, this one has {}",
                 kinds.len()
             );
             let problem = Problem::new("no-trigger", what);
@@ -171,7 +174,7 @@ fn manual(fields: &Fields<'_>, report: &mut Report<'_>) -> Started {
 }
 
 /// A JSON Schema in the document.
-fn schema(fields: &Fields<'_>, name: &str, report: &mut Report<'_>) -> Option<Value> {
+pub(super) fn schema(fields: &Fields<'_>, name: &str, report: &mut Report<'_>) -> Option<Value> {
     let node = fields.get(name)?;
     let document = node.to_json();
     if let Err(error) = Schema::compile(&document) {

@@ -9,7 +9,7 @@ use model::{Environment, Failure, RunId, StepId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::event::After;
+use super::event::{After, Pause};
 use super::iteration::{Iteration, Spot};
 use crate::plan::Outcome;
 
@@ -38,6 +38,8 @@ pub enum Branch {
     Case(u32),
     /// No case of a `switch` was met.
     Default,
+    /// The step failed and has steps for that.
+    Error,
 }
 
 /// One fact of a run.
@@ -139,7 +141,22 @@ pub enum Entry {
         /// What failed inside of it, when it is a loop.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<Spot>,
+        /// Whether it goes on with the step's own steps for that.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        branch: bool,
     },
+    /// A step waits for something that is not a call.
+    Paused {
+        /// The step.
+        step: StepId,
+        /// Where in the loops around it.
+        #[serde(default, skip_serializing_if = "Iteration::is_empty")]
+        iteration: Iteration,
+        /// For what.
+        pause: Pause,
+    },
+    /// The run has failed; its own steps for that are executed before it ends so.
+    Failing(Ending),
     /// A `foreach` began.
     LoopBegan {
         /// The step.

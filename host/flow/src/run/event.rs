@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{ConnectionId, Failure, Idempotency, OperationRef, RunId, StepId};
+use model::{ConnectionId, Failure, FlowId, Idempotency, OperationRef, RunId, StepId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -42,12 +42,21 @@ pub enum Event {
         /// repeated is not retried when it may have.
         sent: bool,
     },
-    /// The wait of [`Effect::Retry`] is over.
-    RetryDue {
+    /// The wait of [`Effect::Retry`], or the time of [`Effect::Pause`], is over.
+    Due {
         /// The step.
         step: StepId,
         /// Where in the loops around it.
         iteration: Iteration,
+    },
+    /// What [`Effect::Pause`] waits for has come.
+    Answered {
+        /// The step.
+        step: StepId,
+        /// Where in the loops around it.
+        iteration: Iteration,
+        /// What came.
+        answer: Answer,
     },
     /// After a crash: the call under way must not be repeated, and nobody knows
     /// whether it took effect.
@@ -80,7 +89,7 @@ pub struct Transition {
 pub enum Effect {
     /// Call an operation, then report `CallSucceeded` or `CallFailed`.
     Call(Box<Call>),
-    /// Report `RetryDue` when the wait is over.
+    /// Report `Due` when the wait is over.
     Retry {
         /// The step.
         step: StepId,
@@ -90,6 +99,24 @@ pub enum Effect {
         attempt: u32,
         /// How long to wait.
         after: After,
+    },
+    /// Report `Answered` when it has come, or `Due` when its time is over.
+    Pause {
+        /// The step.
+        step: StepId,
+        /// Where in the loops around it.
+        iteration: Iteration,
+        /// What is waited for.
+        pause: Pause,
+    },
+    /// What this pause waited for is not waited for any more.
+    Release {
+        /// The step.
+        step: StepId,
+        /// Where in the loops around it.
+        iteration: Iteration,
+        /// What was waited for.
+        pause: Pause,
     },
     /// Report `Continue`: the entries end between two steps. Only after recovery.
     Continue,
@@ -128,6 +155,92 @@ impl Call {
     pub fn repeatable(&self) -> bool {
         self.effect == model::Effect::Read || self.idempotency != Idempotency::None
     }
+}
+
+/// What a run waits for besides calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Pause {
+    /// Time to pass.
+    For {
+        /// In milliseconds.
+        ms: u64,
+    },
+    /// An instant.
+    Until {
+        /// In milliseconds since 1970-01-01 UTC.
+        at_ms: u64,
+    },
+    /// An event that somebody signals.
+    Signal {
+        /// Its name.
+        name: String,
+        /// Which of them.
+        key: String,
+        /// The longest it is waited for, in milliseconds.
+        timeout_ms: u64,
+    },
+    /// A person's decision.
+    Approval {
+        /// Who may decide.
+        role: String,
+        /// The question in a line.
+        title: String,
+        /// What there is to know.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+        /// The answers there are.
+        outcomes: Vec<String>,
+        /// The longest it is waited for, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
+        /// The answer when time is up; none: the step fails.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on_timeout: Option<String>,
+    },
+    /// The end of a run of another flow.
+    Child {
+        /// Which flow.
+        flow: FlowId,
+        /// Its input.
+        input: Arc<Value>,
+        /// The longest it is waited for, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
+    },
+}
+
+/// What a pause waited for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Answer {
+    /// The event.
+    Signalled {
+        /// What came with it.
+        payload: Arc<Value>,
+    },
+    /// A person decided.
+    Decided {
+        /// One of the outcomes.
+        outcome: String,
+        /// Who.
+        by: String,
+        /// When: ISO 8601, UTC.
+        at: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<String>,
+    },
+    /// The other flow's run succeeded.
+    Returned {
+        /// Its output.
+        output: Arc<Value>,
+    },
+    /// The other flow's run did not succeed, or could not begin.
+    Broke {
+        /// Why.
+        failure: Failure,
+    },
 }
 
 /// How long to wait for the next attempt.

@@ -9,13 +9,14 @@ mod entry;
 mod event;
 mod iteration;
 mod looping;
+mod pauses;
 mod retry;
 mod state;
 mod step;
 mod walk;
 
 pub use entry::{Branch, Ending, Entry, RunFacts};
-pub use event::{After, Call, Effect, Event, Transition, idempotency_key};
+pub use event::{After, Answer, Call, Effect, Event, Pause, Transition, idempotency_key};
 pub use iteration::{Iteration, Spot};
 pub use state::State;
 pub use step::{pending, step};

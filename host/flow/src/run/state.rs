@@ -10,7 +10,7 @@ use model::{Failure, StepId};
 use serde_json::{Value, json};
 
 use super::entry::{Branch, Ending, Entry, RunFacts};
-use super::event::After;
+use super::event::{After, Pause};
 use super::iteration::{Iteration, Spot};
 use super::looping::Loop;
 use crate::template::Known;
@@ -25,7 +25,16 @@ pub struct State {
     /// What a person gave instead of a step's expressions.
     pub(super) given: BTreeMap<StepId, Arc<Value>>,
     pub(super) cancelling: Option<String>,
+    pub(super) failing: Option<Failing>,
     pub(super) ending: Option<Ending>,
+}
+
+/// A run that has failed, while its own steps for that are executed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Failing {
+    pub(super) ending: Ending,
+    /// What those steps see as `error`.
+    pub(super) error: Known,
 }
 
 /// One sequence of steps under way.
@@ -52,6 +61,8 @@ pub(super) enum Place {
     Calling(Attempt),
     /// Between two attempts; `attempt` is the one to come.
     Waiting(Attempt, After),
+    /// Something else is waited for.
+    Paused(StepId, Pause),
     /// The items of a loop are under way, each in a thread of its own.
     Looping(StepId, Arc<Loop>),
     /// A step has failed for good; the run, or the loop's item, ends next.
@@ -106,10 +117,13 @@ impl State {
                     self.go(iteration, Place::Waiting(Attempt { attempt: attempt + 1, ..under_way }, *after));
                 }
             }
-            Entry::Failed { step, iteration, failure, continued: true, .. } => {
+            Entry::Failed { step, iteration, failure, continued: true, branch, .. } => {
                 self.leave(step, iteration, Arc::new(error_value(failure)));
+                if *branch {
+                    self.go(iteration, Place::In(step.clone(), Branch::Error));
+                }
             }
-            Entry::Failed { step, iteration, failure, continued: false, at } => {
+            Entry::Failed { step, iteration, failure, continued: false, at, .. } => {
                 let own = || Spot { step: step.clone(), iteration: iteration.clone() };
                 self.go(iteration, Place::Broken(at.clone().unwrap_or_else(own), failure.clone()));
             }
@@ -130,6 +144,10 @@ impl State {
             Entry::Given { step, input } => {
                 self.given.insert(step.clone(), Arc::clone(input));
             }
+            Entry::Paused { step, iteration, pause } => {
+                self.go(iteration, Place::Paused(step.clone(), pause.clone()));
+            }
+            Entry::Failing(ending) => self.begin_failing(ending),
             Entry::Cancelling { reason } => self.cancelling = Some(reason.clone()),
             Entry::Finished(ending) => self.ending = Some(ending.clone()),
         }
@@ -156,12 +174,30 @@ impl State {
             return Vec::new();
         }
         let spot = |(iteration, thread): (&Iteration, &Thread)| match &thread.place {
-            Place::Calling(attempt) | Place::Waiting(attempt, _) => {
-                Some(Spot { step: attempt.step.clone(), iteration: iteration.clone() })
+            Place::Calling(Attempt { step, .. }) | Place::Waiting(Attempt { step, .. }, _) | Place::Paused(step, _) => {
+                Some(Spot { step: step.clone(), iteration: iteration.clone() })
             }
             Place::Start | Place::Behind(_) | Place::In(..) | Place::Looping(..) | Place::Broken(..) => None,
         };
         self.threads.iter().filter_map(spot).collect()
+    }
+
+    /// Whether something other than a call is waited for, and no call is under way.
+    pub fn is_resting(&self) -> bool {
+        let mut places = self.threads.values().map(|thread| &thread.place);
+        let paused = places.clone().any(|place| matches!(place, Place::Paused(..)));
+        self.is_under_way() && paused && !places.any(|place| matches!(place, Place::Calling(_)))
+    }
+
+    /// What is waited for besides calls, and where.
+    pub fn pauses(&self) -> Vec<(Spot, &Pause)> {
+        let mut found = Vec::new();
+        for (iteration, thread) in &self.threads {
+            if let Place::Paused(step, pause) = &thread.place {
+                found.push((Spot { step: step.clone(), iteration: iteration.clone() }, pause));
+            }
+        }
+        found
     }
 
     /// Whether the run has begun and not ended.
@@ -191,8 +227,20 @@ impl State {
             | Place::In(..)
             | Place::Calling(_)
             | Place::Waiting(..)
+            | Place::Paused(..)
             | Place::Broken(..) => None,
         }
+    }
+
+    /// What was under way is over; only the run's own thread goes on.
+    fn begin_failing(&mut self, ending: &Ending) {
+        let outside = Iteration::default();
+        self.threads.retain(|iteration, _| *iteration == outside);
+        self.go(&outside, Place::Start);
+        let problem = ending.failure.as_ref().map(Failure::to_problem);
+        let (code, message) = problem.map(|problem| (problem.code, problem.what)).unzip();
+        let error = json!({ "code": code, "message": message, "step": ending.step });
+        self.failing = Some(Failing { ending: ending.clone(), error: Known::new(Arc::new(error)) });
     }
 
     fn go(&mut self, iteration: &Iteration, place: Place) {
@@ -229,7 +277,12 @@ impl State {
     fn attempt(&self, iteration: &Iteration) -> Option<Attempt> {
         match self.place(iteration)? {
             Place::Calling(attempt) | Place::Waiting(attempt, _) => Some(attempt.clone()),
-            Place::Start | Place::Behind(_) | Place::In(..) | Place::Looping(..) | Place::Broken(..) => None,
+            Place::Start
+            | Place::Behind(_)
+            | Place::In(..)
+            | Place::Paused(..)
+            | Place::Looping(..)
+            | Place::Broken(..) => None,
         }
     }
 }

@@ -23,7 +23,8 @@ pub fn step(plan: &Plan, state: &State, event: Event) -> Transition {
         Event::Continue => {}
         Event::CallSucceeded { step, iteration, output } => walk.succeed(step, iteration, output),
         Event::CallFailed { step, iteration, failure, sent } => walk.fail_call(step, iteration, failure, sent),
-        Event::RetryDue { step, iteration } => walk.resume(step, iteration),
+        Event::Due { step, iteration } => walk.due(step, iteration),
+        Event::Answered { step, iteration, answer } => walk.answer(step, iteration, answer),
         Event::Interrupted { step, iteration } => walk.interrupt(step, iteration),
         Event::Cancelled { reason } => walk.cancel(reason),
     }
@@ -57,6 +58,9 @@ fn outstanding(plan: &Plan, iteration: &Iteration, place: &Place) -> Option<Effe
             attempt: attempt.attempt,
             after: *after,
         }),
+        Place::Paused(step, pause) => {
+            Some(Effect::Pause { step: step.clone(), iteration: iteration.clone(), pause: pause.clone() })
+        }
         Place::Start | Place::Behind(_) | Place::In(..) | Place::Looping(..) | Place::Broken(..) => None,
     }
 }
@@ -106,12 +110,31 @@ impl Walk<'_> {
         }
     }
 
-    fn resume(&mut self, step: StepId, iteration: Iteration) {
-        let Some(Place::Waiting(attempt, _)) = self.state.place(&iteration) else { return };
-        if attempt.step == step && !self.state.is_cancelling() && self.state.ending.is_none() {
-            let attempt = attempt.attempt;
-            self.record(Entry::Resumed { step, iteration: iteration.clone(), attempt });
-            self.ask(&iteration);
+    fn due(&mut self, step: StepId, iteration: Iteration) {
+        if !self.state.is_under_way() || self.state.is_cancelling() {
+            return;
+        }
+        match self.state.place(&iteration) {
+            Some(Place::Waiting(attempt, _)) if attempt.step == step => {
+                let attempt = attempt.attempt;
+                self.record(Entry::Resumed { step, iteration: iteration.clone(), attempt });
+                self.ask(&iteration);
+            }
+            Some(Place::Paused(paused, pause)) if *paused == step => {
+                let pause = pause.clone();
+                self.time_out(Spot { step, iteration }, pause);
+            }
+            Some(
+                Place::Waiting(..)
+                | Place::Paused(..)
+                | Place::Start
+                | Place::Behind(_)
+                | Place::In(..)
+                | Place::Calling(_)
+                | Place::Looping(..)
+                | Place::Broken(..),
+            )
+            | None => {}
         }
     }
 
@@ -141,6 +164,7 @@ impl Walk<'_> {
             | Place::Behind(_)
             | Place::In(..)
             | Place::Waiting(..)
+            | Place::Paused(..)
             | Place::Looping(..)
             | Place::Broken(..) => None,
         }
@@ -163,6 +187,7 @@ impl Walk<'_> {
             | Place::In(..)
             | Place::Calling(_)
             | Place::Waiting(..)
+            | Place::Paused(..)
             | Place::Looping(..) => None,
         });
         let (spot, failure) = doubt.unzip();

@@ -53,14 +53,31 @@ impl<'a> Walk<'a> {
     }
 
     fn fail_inside(&mut self, spot: Spot, failure: Failure, on_error: OnError, at: Option<Spot>) {
-        let continued = on_error == OnError::Continue && !is_unclear(&failure) && !self.state.is_cancelling();
-        self.record(Entry::Failed { step: spot.step, iteration: spot.iteration, failure, continued, at });
+        let goes_on = match on_error {
+            OnError::Fail => false,
+            OnError::Continue | OnError::Branch(_) => true,
+        };
+        let continued = goes_on && !is_unclear(&failure) && !self.state.is_cancelling();
+        let branch = continued && matches!(on_error, OnError::Branch(Some(_)));
+        self.record(Entry::Failed { step: spot.step, iteration: spot.iteration, failure, continued, at, branch });
     }
 
     pub(super) fn finish(&mut self, ending: Ending) {
+        // A run that has failed ends as it failed, however its steps for that went.
+        let ending = self.state.failing.as_ref().map_or(ending, |failing| failing.ending.clone());
+        self.transition.effects.retain(|effect| matches!(effect, Effect::Release { .. }));
+        self.release_all();
         self.record(Entry::Finished(ending.clone()));
-        self.transition.effects.clear();
         self.transition.effects.push(Effect::Finish(ending));
+    }
+
+    /// The run fails: now, or after the steps it has for that.
+    fn fail_run(&mut self, ending: Ending) {
+        if self.plan.on_error.is_none() || self.state.failing.is_some() {
+            return self.finish(ending);
+        }
+        self.release_all();
+        self.record(Entry::Failing(ending));
     }
 
     /// Whether something can be done without the outside.
@@ -85,7 +102,7 @@ impl<'a> Walk<'a> {
                 Ok(Move::End) => self.end(&iteration),
                 Ok(Move::EndLoop(step)) => self.end_loop(&iteration, step),
                 Ok(Move::Break(spot, failure)) => self.break_off(&iteration, spot, failure),
-                Err(failure) => self.finish(Ending { failure: Some(failure), ..ending(Outcome::Failed) }),
+                Err(failure) => self.fail_run(Ending { failure: Some(failure), ..ending(Outcome::Failed) }),
             }
         }
     }
@@ -104,7 +121,7 @@ impl<'a> Walk<'a> {
     fn move_from(&self, iteration: &Iteration, place: &Place) -> Result<Option<Move<'a>>, Failure> {
         let next = match place {
             Place::Calling(attempt) => return self.find(&attempt.step).map(|_| None),
-            Place::Waiting(..) => return Ok(None),
+            Place::Waiting(..) | Place::Paused(..) => return Ok(None),
             Place::Looping(step, around) if around.is_over() => return self.find(step).map(Move::EndLoop).map(Some),
             Place::Looping(..) => return Ok(None),
             Place::Broken(spot, failure) => return Ok(Some(Move::Break(spot.clone(), failure.clone()))),
@@ -118,6 +135,7 @@ impl<'a> Walk<'a> {
     /// The first step of the run, or of the body of the loop around.
     fn first(&self, iteration: &Iteration) -> Result<Option<usize>, Failure> {
         match iteration.outer() {
+            None if self.state.failing.is_some() => Ok(self.plan.on_error),
             None => Ok(self.plan.first),
             Some(outer) => self.around(&outer).map(|(_, foreach)| foreach.body),
         }
@@ -162,6 +180,9 @@ impl<'a> Walk<'a> {
             Work::If { condition, .. } => self.branch(spot, condition),
             Work::Switch { value, cases, .. } => self.switch(spot, value, cases),
             Work::Foreach(foreach) => self.begin_loop(spot, foreach),
+            Work::Call(call) => self.call_flow(spot, call),
+            Work::Wait { until, .. } => self.wait(spot, until),
+            Work::Approve(approve) => self.approve(spot, approve),
             Work::Transform { value, .. } => self.transform(spot, value),
             Work::Stop { outcome, reason, output } => self.stop(spot, *outcome, reason.as_ref(), output.as_ref()),
         }
@@ -251,19 +272,24 @@ impl<'a> Walk<'a> {
     }
 
     fn end_run(&mut self) {
+        if let Some(failing) = &self.state.failing {
+            return self.finish(failing.ending.clone());
+        }
         let outside = Iteration::default();
         let output =
             self.plan.output.as_ref().map(|output| self.eval(&outside, output, || "output".to_owned())).transpose();
-        self.finish(match output {
-            Ok(output) => Ending { output: Arc::new(output.unwrap_or_default()), ..ending(Outcome::Succeeded) },
-            Err(failure) => Ending { failure: Some(failure), ..ending(Outcome::Failed) },
-        });
+        match output {
+            Ok(output) => {
+                self.finish(Ending { output: Arc::new(output.unwrap_or_default()), ..ending(Outcome::Succeeded) });
+            }
+            Err(failure) => self.fail_run(Ending { failure: Some(failure), ..ending(Outcome::Failed) }),
+        }
     }
 
     fn end_item(&mut self, iteration: &Iteration, outer: &Iteration) {
         let (step, foreach) = match self.around(outer) {
             Ok(around) => around,
-            Err(failure) => return self.finish(Ending { failure: Some(failure), ..ending(Outcome::Failed) }),
+            Err(failure) => return self.fail_run(Ending { failure: Some(failure), ..ending(Outcome::Failed) }),
         };
         let output = match self.item_output(iteration, outer, step, foreach) {
             Ok(output) => Arc::new(output),
@@ -312,7 +338,7 @@ impl<'a> Walk<'a> {
         let around = iteration.outer().map(|outer| self.around(&outer));
         match around {
             Some(Ok((step, foreach))) => self.fail_item(iteration, spot, failure, step, foreach),
-            Some(Err(_)) | None => self.finish(Ending {
+            Some(Err(_)) | None => self.fail_run(Ending {
                 step: Some(spot.step),
                 iteration: spot.iteration,
                 failure: Some(failure),
@@ -321,7 +347,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn eval(&self, iteration: &Iteration, template: &Template, field: impl Fn() -> String) -> Result<Value, Failure> {
+    pub(super) fn eval(
+        &self,
+        iteration: &Iteration,
+        template: &Template,
+        field: impl Fn() -> String,
+    ) -> Result<Value, Failure> {
         let scope = self.scope(iteration).ok_or_else(|| not_begun(field()))?;
         template.eval(&scope).map_err(|Fault { field: below, message }| Failure::Expression {
             field: format!("{}{below}", field()),
@@ -337,6 +368,7 @@ impl<'a> Walk<'a> {
             outputs: &thread.outputs,
             run: self.state.run.as_ref()?,
             item: thread.item.as_ref().zip(iteration.index()),
+            error: self.state.failing.as_ref().map(|failing| &failing.error),
         })
     }
 }
@@ -368,6 +400,10 @@ pub(super) fn ending(outcome: Outcome) -> Ending {
 /// The first step of a branch; an empty branch leads behind its step.
 fn enter(step: &Step, taken: Branch) -> Option<usize> {
     let first = match (&step.work, taken) {
+        (work, Branch::Error) => match work.on_error() {
+            OnError::Branch(first) => first,
+            OnError::Fail | OnError::Continue => None,
+        },
         (Work::If { then, .. }, Branch::Then) => *then,
         (Work::If { otherwise, .. }, Branch::Else) | (Work::Switch { otherwise, .. }, Branch::Default) => *otherwise,
         (Work::Switch { cases, .. }, Branch::Case(index)) => {
@@ -378,6 +414,9 @@ fn enter(step: &Step, taken: Branch) -> Option<usize> {
             | Work::If { .. }
             | Work::Switch { .. }
             | Work::Foreach(_)
+            | Work::Call(_)
+            | Work::Wait { .. }
+            | Work::Approve(_)
             | Work::Transform { .. }
             | Work::Stop { .. },
             _,

@@ -55,6 +55,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) run: &'a RunFacts,
     /// The item of the loop around, and its index.
     pub(crate) item: Option<(&'a Known, u32)>,
+    /// Why the run fails, in the steps it has for that.
+    pub(crate) error: Option<&'a Known>,
 }
 
 impl Scope<'_> {
@@ -72,6 +74,10 @@ impl Scope<'_> {
                 walk(known.json(), path, 2).map(Cow::Borrowed)
             }
             "item" | "loop" => self.find_item(path),
+            "error" => {
+                let error = self.error.ok_or("error is there only in the steps of the flow's on_error")?;
+                walk(error.json(), path, 1).map(Cow::Borrowed)
+            }
             "run" => owned(&self.run_value(), path),
             "flow" => owned(&self.flow_value(), path),
             "env" => owned(&Value::String(self.run.environment.to_string()), path),
@@ -96,6 +102,7 @@ impl Scope<'_> {
             flow: to_view(&self.flow_value()),
             env: View::from(self.run.environment.as_str()),
             item: self.item.map(|(item, index)| (item.clone(), to_view(&json!({ "index": index })))),
+            error: self.error.cloned(),
         })
     }
 
@@ -152,6 +159,7 @@ struct Names {
     flow: View,
     env: View,
     item: Option<(Known, View)>,
+    error: Option<Known>,
 }
 
 impl Object for Names {
@@ -163,6 +171,7 @@ impl Object for Names {
             "flow" => Some(self.flow.clone()),
             "env" => Some(self.env.clone()),
             "item" => self.item.as_ref().map(|(item, _)| item.view()),
+            "error" => self.error.as_ref().map(Known::view),
             "loop" => self.item.as_ref().map(|(_, around)| around.clone()),
             _ => None,
         }

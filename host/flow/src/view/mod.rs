@@ -33,6 +33,12 @@ pub enum StepKind {
     Switch,
     /// Executes its steps for each item of a list.
     Foreach,
+    /// Runs another flow.
+    Call,
+    /// Waits for a time or an event.
+    Wait,
+    /// Asks a person.
+    Approve,
     /// Makes a value.
     Transform,
     /// Ends the run.
@@ -51,7 +57,7 @@ pub enum StepOutcome {
     Calling,
     /// Its items are under way.
     Looping,
-    /// It waits for its next attempt.
+    /// It waits for its next attempt, for a time, an event, a person or another run.
     Waiting,
     /// Done.
     Succeeded,
@@ -75,7 +81,7 @@ pub struct StepView {
     pub label: String,
     /// What kind of step it is.
     pub kind: StepKind,
-    /// The operation it calls.
+    /// The operation or the flow it calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uses: Option<String>,
     /// What became of it.
@@ -94,6 +100,9 @@ pub struct StepView {
     /// Its last failure, also when a later attempt succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What it waits for, or waited for, and who must act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// The items of a loop that has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<ItemsView>,
@@ -230,6 +239,9 @@ fn unreached(step: &Step, iteration: &Iteration) -> StepView {
         Work::If { .. } => (StepKind::If, None),
         Work::Switch { .. } => (StepKind::Switch, None),
         Work::Foreach(_) => (StepKind::Foreach, None),
+        Work::Call(call) => (StepKind::Call, Some(call.flow.to_string())),
+        Work::Wait { .. } => (StepKind::Wait, None),
+        Work::Approve(_) => (StepKind::Approve, None),
         Work::Transform { .. } => (StepKind::Transform, None),
         Work::Stop { .. } => (StepKind::Stop, None),
     };
@@ -245,6 +257,7 @@ fn unreached(step: &Step, iteration: &Iteration) -> StepView {
         input: None,
         output: None,
         failure: None,
+        waits_for: None,
         items: None,
     }
 }

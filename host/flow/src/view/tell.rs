@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ItemsView, StepOutcome, StepView};
-use crate::run::{Branch, Entry, Iteration, Spot};
+use crate::run::{Branch, Entry, Iteration, Pause, Spot};
 
 /// The step that an entry is about; an item's end is its loop's matter.
 pub fn subject(entry: &Entry) -> Option<Spot> {
@@ -11,9 +11,10 @@ pub fn subject(entry: &Entry) -> Option<Spot> {
         |step: &model::StepId, iteration: &Iteration| Some(Spot { step: step.clone(), iteration: iteration.clone() });
     match entry {
         Entry::Started { .. }
-        | Entry::Given { .. }
         | Entry::ItemSucceeded { .. }
         | Entry::ItemFailed { .. }
+        | Entry::Failing(_)
+        | Entry::Given { .. }
         | Entry::Cancelling { .. } => None,
         Entry::Branched { step, iteration, .. }
         | Entry::Skipped { step, iteration }
@@ -23,6 +24,7 @@ pub fn subject(entry: &Entry) -> Option<Spot> {
         | Entry::Attempted { step, iteration, .. }
         | Entry::Succeeded { step, iteration, .. }
         | Entry::Failed { step, iteration, .. }
+        | Entry::Paused { step, iteration, .. }
         | Entry::LoopBegan { step, iteration, .. }
         | Entry::LoopEnded { step, iteration } => spot(step, iteration),
         Entry::Finished(ending) => spot(ending.step.as_ref()?, &ending.iteration),
@@ -33,13 +35,21 @@ pub fn subject(entry: &Entry) -> Option<Spot> {
 pub(super) fn tell(view: &mut StepView, entry: &Entry) {
     match entry {
         Entry::Started { .. }
-        | Entry::Given { .. }
         | Entry::ItemSucceeded { .. }
         | Entry::ItemFailed { .. }
+        | Entry::Failing(_)
+        | Entry::Given { .. }
         | Entry::Cancelling { .. } => {}
         Entry::Branched { taken, .. } => {
             view.outcome = StepOutcome::Succeeded;
             view.taken = Some(branch_words(*taken));
+        }
+        Entry::Paused { pause, .. } => {
+            view.outcome = StepOutcome::Waiting;
+            view.waits_for = Some(pause_words(pause));
+            if let Pause::Child { input, .. } = pause {
+                view.input = Some(Arc::clone(input));
+            }
         }
         Entry::Skipped { .. } => view.outcome = StepOutcome::Skipped,
         Entry::Evaluated { output, .. } | Entry::Succeeded { output, .. } => {
@@ -59,7 +69,8 @@ pub(super) fn tell(view: &mut StepView, entry: &Entry) {
             view.outcome = StepOutcome::Waiting;
             view.failure = Some(failure.clone());
         }
-        Entry::Failed { failure, continued, .. } => {
+        Entry::Failed { failure, continued, branch, .. } => {
+            view.taken = branch.then(|| branch_words(Branch::Error));
             view.outcome = if *continued { StepOutcome::Continued } else { StepOutcome::Failed };
             view.failure = Some(failure.clone());
         }
@@ -92,5 +103,22 @@ fn branch_words(taken: Branch) -> String {
         Branch::Else => "else".to_owned(),
         Branch::Case(index) => format!("case {}", u64::from(index) + 1),
         Branch::Default => "default".to_owned(),
+        Branch::Error => "on_error".to_owned(),
+    }
+}
+
+/// What is waited for, and who must act.
+fn pause_words(pause: &Pause) -> String {
+    match pause {
+        Pause::For { ms } => format!("{} to pass", crate::check::show_duration(*ms)),
+        Pause::Until { at_ms } => {
+            let at = i64::try_from(*at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+            at.map_or_else(|| "an instant".to_owned(), |at| at.to_string())
+        }
+        Pause::Signal { name, key, .. } => format!("the event {name} with the key {key:?}: somebody signals it"),
+        Pause::Approval { role, title, outcomes, .. } => {
+            format!("{role} to decide ({}): {title}", outcomes.join(" or "))
+        }
+        Pause::Child { flow, .. } => format!("the run of flow {flow}"),
     }
 }

@@ -15,6 +15,8 @@ pub(crate) fn word(trigger: &TriggerView) -> String {
             None => schedule.rhythm.clone(),
         },
         TriggerView::Manual { .. } => "hand".to_owned(),
+        TriggerView::Call { function: false, .. } => "calls".to_owned(),
+        TriggerView::Call { function: true, .. } => "calls, a function".to_owned(),
     }
 }
 
@@ -27,6 +29,7 @@ pub(crate) fn next_step(trigger: &TriggerView, flow: &str, environment: &str) ->
         TriggerView::Manual { .. } => {
             format!("  start it: sluice flow run {flow} --environment {environment} --wait")
         }
+        TriggerView::Call { .. } => format!("  call it from another flow: a step with call: {flow}"),
     }
 }
 
@@ -39,6 +42,13 @@ pub(crate) fn lines(trigger: &TriggerView) -> Vec<String> {
         TriggerView::Manual { input } => {
             let mut lines = vec!["  started    by hand".to_owned()];
             lines.extend(input.iter().flat_map(form));
+            lines
+        }
+        TriggerView::Call { function, input, output } => {
+            let what = if *function { ", as a function: it only reads and computes" } else { "" };
+            let mut lines = vec![format!("  started    by steps of other flows{what}")];
+            lines.extend(input.iter().flat_map(form));
+            lines.extend(output.iter().map(|output| format!("  returns    {}", short(output, 400))));
             lines
         }
     }

@@ -67,6 +67,14 @@ fn tell_step(lines: &mut Vec<String>, number: &str, step: &Step, run: &RunView, 
         paint.bold(&step.label),
         paint.dim(&uses)
     ));
+    if let Some(what) = &step.waits_for {
+        let words = if step.outcome == flow::StepOutcome::Waiting { "waits for" } else { "waited for" };
+        lines.push(format!("   {}  {}", paint.dim(words), hang(what, 14)));
+    }
+    let own = |child: &&engine::Child| child.spot.step == step.step && child.spot.iteration == step.iteration;
+    if let Some(child) = run.children.iter().find(own) {
+        lines.push(format!("   {}      {}", paint.dim("run"), child.run));
+    }
     tell_value(lines, "input", step.input.as_deref(), paint);
     tell_value(lines, "output", step.output.as_deref(), paint);
     if let Some(failure) = &step.failure {

@@ -1,0 +1,99 @@
+//! Messages to runs: what came from elsewhere while nobody worked on them.
+//!
+//! Whoever has something for a run puts it here, in the batch that makes it true,
+//! and wakes the run. The runner hands each message to the machine and deletes it in
+//! the batch of what followed. Invariant: a message is taken once, whatever crashes;
+//! one to a run that has ended is dropped.
+
+use flow::{Answer, Event, Spot};
+use model::{Problem, RunId};
+use serde::{Deserialize, Serialize};
+use store::{Batch, Order};
+
+use crate::clock::new_run_id;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::records::{INBOX, OPEN};
+use crate::run::Run;
+use crate::runner::Stepped;
+
+/// Something for a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(crate) enum Message {
+    /// What one of its steps waits for.
+    Answer {
+        /// The step.
+        #[serde(flatten)]
+        spot: Spot,
+        /// What came.
+        answer: Answer,
+    },
+    /// A person, or the run that began it, wants it to end.
+    Cancel {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Message {
+    fn into_event(self) -> Event {
+        match self {
+            Self::Answer { spot: Spot { step, iteration }, answer } => Event::Answered { step, iteration, answer },
+            Self::Cancel { by, reason } => Event::Cancelled { reason: format!("{reason} ({by})") },
+        }
+    }
+}
+
+impl Engine {
+    /// Ends a run, as soon as the calls it has under way have answered.
+    ///
+    /// # Errors
+    /// When there is no such run, or it has ended.
+    pub async fn cancel(&self, id: &RunId, by: &str, reason: &str) -> Result<(), EngineError> {
+        let record = self.run_record(id)?;
+        if record.status.is_final() {
+            return Err(EngineError::Conflict(
+                Problem::new("run-ended", format!("run {id} has ended: {}", record.status.as_str()))
+                    .fix(format!("look at it: sluice run show {id}")),
+            ));
+        }
+        let mut batch = Batch::new();
+        self.put_message(&mut batch, id, &Message::Cancel { by: by.to_owned(), reason: reason.to_owned() })?;
+        self.0.store.commit(batch).await?;
+        self.0.queue.push_stored(id.clone());
+        Ok(())
+    }
+
+    /// Puts a message to a run that is open. The caller commits, then wakes the run.
+    pub(crate) fn put_message(&self, batch: &mut Batch, run: &RunId, message: &Message) -> Result<(), EngineError> {
+        let id = run.as_str().as_bytes();
+        if OPEN.get(&*self.0.store, &[id])?.is_some() {
+            INBOX.put(batch, &[id, new_run_id(&self.0.clock).as_str().as_bytes()], message)?;
+        }
+        Ok(())
+    }
+
+    /// Takes every message there is to the machine, each in a batch of its own.
+    pub(crate) async fn take_messages(&self, run: &mut Run, stepped: &mut Stepped) -> Result<(), EngineError> {
+        loop {
+            let id = run.id().as_str().to_owned();
+            let page = INBOX.list(&*self.0.store, &[id.as_bytes()], None, crate::flows::PAGE, Order::Ascending)?;
+            if page.is_empty() || stepped.ended {
+                return Ok(());
+            }
+            for (key, message) in page {
+                let mut batch = Batch::new();
+                let held = self.is_held(run);
+                batch.delete(&key);
+                if !stepped.ended {
+                    let next = self.put_step(run, &mut batch, message.into_event(), None, held)?;
+                    stepped.add(next);
+                }
+                self.keep(batch).await?;
+            }
+        }
+    }
+}
