@@ -76,6 +76,23 @@ impl Engine {
         Ok(())
     }
 
+    /// Wakes every run that has a message: at start, since a wake does not outlast the
+    /// host.
+    pub(crate) fn wake_addressed(&self) -> Result<(), EngineError> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = INBOX.list(&*self.0.store, &[], after.as_deref(), crate::flows::PAGE, Order::Ascending)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.to_vec());
+            for (key, _) in page {
+                let run = INBOX.parts(&key).and_then(|parts| String::from_utf8(parts.into_iter().next()?).ok());
+                if let Some(run) = run.and_then(|run| run.parse::<RunId>().ok()) {
+                    self.0.queue.push_stored(run);
+                }
+            }
+        }
+    }
+
     /// Takes every message there is to the machine, each in a batch of its own.
     pub(crate) async fn take_messages(&self, run: &mut Run, stepped: &mut Stepped) -> Result<(), EngineError> {
         loop {

@@ -115,16 +115,29 @@ impl Run {
         RUNS.put(batch, &[self.record.id.as_str().as_bytes()], &self.record)
     }
 
-    /// Sets or removes timers, and writes them when any changed.
-    pub(crate) fn put_timers(&mut self, batch: &mut Batch, over: &[Spot], new: Vec<Timer>) -> Result<(), TableError> {
+    /// Sets or removes timers, and writes when the run is to be taken up again, if that
+    /// has changed: after a crash, one that is not at rest goes on at once.
+    pub(crate) fn put_timers(
+        &mut self,
+        batch: &mut Batch,
+        over: &[Spot],
+        new: Vec<Timer>,
+        at_rest: bool,
+    ) -> Result<(), TableError> {
         let before = self.open.timers.len();
         self.open.timers.retain(|timer| !over.contains(&timer.spot));
-        if self.open.timers.len() == before && new.is_empty() {
+        let same = self.open.timers.len() == before && new.is_empty();
+        self.open.timers.extend(new);
+        let ready_at_ms = self.first_timer_ms().filter(|_| at_rest).unwrap_or_default();
+        if same && (self.open.timers.is_empty() || self.open.ready_at_ms == ready_at_ms) {
             return Ok(());
         }
-        self.open.timers.extend(new);
-        let first = self.open.timers.iter().map(|timer| timer.at_ms).min();
-        self.put_parked(batch, first.unwrap_or_default())
+        self.put_parked(batch, ready_at_ms)
+    }
+
+    /// When the first of its timers is due.
+    pub(crate) fn first_timer_ms(&self) -> Option<u64> {
+        self.open.timers.iter().map(|timer| timer.at_ms).min()
     }
 
     /// The step whose time has come, if there is one.

@@ -208,8 +208,8 @@ impl Engine {
     /// Nothing is under way: the run comes back when its next time has come. Without
     /// one the host is going down or the flow is paused, and it is woken after that.
     fn park(&self, run: &Run) {
-        if !run.open.timers.is_empty() {
-            self.0.queue.push_timed(run.open.ready_at_ms, run.id().clone());
+        if let Some(at_ms) = run.first_timer_ms() {
+            self.0.queue.push_timed(at_ms, run.id().clone());
         }
     }
 
@@ -269,7 +269,8 @@ impl Engine {
             }
         }
         if !stepped.ended {
-            run.put_timers(batch, &over, timers)?;
+            let at_rest = !draining && !run.state.is_calling();
+            run.put_timers(batch, &over, timers, at_rest)?;
             run.put_resting(batch)?;
         }
         Ok(stepped)
@@ -545,7 +546,7 @@ impl Engine {
         let mut after: Option<Vec<u8>> = None;
         loop {
             let page = OPEN.list(&*self.0.store, &[], after.as_deref(), crate::flows::PAGE, Order::Ascending)?;
-            let Some((last, _)) = page.last() else { return Ok(count) };
+            let Some((last, _)) = page.last() else { break };
             after = Some(last.to_vec());
             for (key, open) in page {
                 let Some(id) = open_id(&key) else { continue };
@@ -553,6 +554,8 @@ impl Engine {
                 self.put_in_line(id, open.ready_at_ms);
             }
         }
+        self.wake_addressed()?;
+        Ok(count)
     }
 }
 

@@ -189,6 +189,11 @@ impl State {
         self.is_under_way() && paused && !places.any(|place| matches!(place, Place::Calling(_)))
     }
 
+    /// Whether a call is under way, or was when the host stopped.
+    pub fn is_calling(&self) -> bool {
+        self.is_under_way() && self.threads.values().any(|thread| matches!(thread.place, Place::Calling(_)))
+    }
+
     /// What is waited for besides calls, and where.
     pub fn pauses(&self) -> Vec<(Spot, &Pause)> {
         let mut found = Vec::new();
