@@ -90,6 +90,12 @@ impl SledRows {
         }
     }
 
+    /// Makes what was applied durable.
+    fn sync(&self) -> Result<(), RowsError> {
+        caught("flush", || self.db.flush())?;
+        self.file.sync_data().map_err(|error| RowsError(format!("sled's file could not be synced: {error}")))
+    }
+
     fn apply_chunk(&self, chunk: &[(&Bytes, &Cell)], mark: Option<Mark>) -> Result<(), RowsError> {
         let mut batch = sled::Batch::default();
         for (key, cell) in chunk {
@@ -147,9 +153,11 @@ impl Rows for SledRows {
 
     fn apply(&self, changes: &Changes, mark: Mark) -> Result<(), RowsError> {
         self.load(changes)?;
+        // The rows first, by themselves: the disk may keep later bytes of one sync and
+        // lose earlier ones, and a mark without its rows would hide that they are lost.
+        self.sync()?;
         self.apply_chunk(&[], Some(mark))?;
-        caught("flush", || self.db.flush())?;
-        self.file.sync_data().map_err(|error| RowsError(format!("sled's file could not be synced: {error}")))
+        self.sync()
     }
 }
 
