@@ -190,8 +190,8 @@ impl Engine {
 
     /// What it is doing.
     pub fn health(&self) -> Health {
-        let (ready, waiting) = self.0.queue.depth();
-        Health { running: self.0.queue.working(), ready, waiting, draining: self.0.queue.is_closed() }
+        let (running, ready, waiting) = self.0.queue.depth();
+        Health { running, ready, waiting, draining: self.0.queue.is_closed() }
     }
 
     /// Milliseconds since 1970-01-01 UTC, by the engine's clock.

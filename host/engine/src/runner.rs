@@ -192,6 +192,7 @@ impl Engine {
             self.keep(batch).await?;
             stepped.add(next);
         }
+        self.0.queue.forget(run.id());
         let ending = run.state.ending().cloned();
         tracing::info!(status = run.record.status.as_str(), "run ended");
         Ok(Some(result(&run, ending)))

@@ -73,6 +73,8 @@ struct Waiting {
     lanes: Lanes<(Job, Lane)>,
     standing: HashMap<Name, Standing>,
     timed: BTreeSet<(u64, Name)>,
+    /// When each of those is due: a run waits for one time, its first.
+    due: HashMap<Name, u64>,
     hot: usize,
 }
 
@@ -108,7 +110,7 @@ impl Queue {
     /// A queue for so many workers, with room for so many runs that wait for one.
     pub(crate) fn new(clock: Arc<dyn Clock>, ready_max: usize, workers: usize, directory: Directory) -> Self {
         let lanes = Lanes::new(Shares::of(workers));
-        let waiting = Waiting { lanes, standing: HashMap::new(), timed: BTreeSet::new(), hot: 0 };
+        let waiting = Waiting { lanes, standing: HashMap::new(), timed: BTreeSet::new(), due: HashMap::new(), hot: 0 };
         Self {
             waiting: Mutex::new(waiting),
             changed: Notify::new(),
@@ -136,15 +138,11 @@ impl Queue {
         }
     }
 
-    /// How many runs wait for a worker, and how many for their time.
-    pub(crate) fn depth(&self) -> (usize, usize) {
+    /// How many runs are worked on, wait for a worker, and wait for their time: of one
+    /// moment, so that a run that goes from one to another is not missed.
+    pub(crate) fn depth(&self) -> (usize, usize, usize) {
         let waiting = self.lock();
-        (waiting.lanes.ready(), waiting.timed.len())
-    }
-
-    /// How many runs are worked on.
-    pub(crate) fn working(&self) -> usize {
-        self.lock().lanes.working()
+        (waiting.lanes.working(), waiting.lanes.ready(), waiting.timed.len())
     }
 
     /// Whether the host is going down.
@@ -170,10 +168,19 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// The run becomes ready at this time.
+    /// The run becomes ready at this time, and no more at one that was said before.
     pub(crate) fn push_timed(&self, ready_at_ms: u64, run: RunId) {
-        self.lock().timed.insert((ready_at_ms, name(&run)));
+        let mut waiting = self.lock();
+        waiting.forget(name(&run));
+        waiting.due.insert(name(&run), ready_at_ms);
+        waiting.timed.insert((ready_at_ms, name(&run)));
+        drop(waiting);
         self.changed.notify_one();
+    }
+
+    /// The run has ended: no time it waited for matters any more.
+    pub(crate) fn forget(&self, run: &RunId) {
+        self.lock().forget(name(run));
     }
 
     /// Leave to work on a new run at once, past the queue. None: others of its key
@@ -266,7 +273,10 @@ impl Queue {
         let mut due = Vec::new();
         let mut waiting = self.lock();
         while due.len() < DUE_PAGE && waiting.timed.first().is_some_and(|(at_ms, _)| *at_ms <= now_ms) {
-            due.extend(waiting.timed.pop_first().map(|(_, name)| run_id(name)));
+            if let Some((_, name)) = waiting.timed.pop_first() {
+                waiting.due.remove(&name);
+                due.push(run_id(name));
+            }
         }
         drop(waiting);
         let count = due.len();
@@ -282,6 +292,12 @@ enum Polled {
 }
 
 impl Waiting {
+    fn forget(&mut self, run: Name) {
+        if let Some(at_ms) = self.due.remove(&run) {
+            self.timed.remove(&(at_ms, run));
+        }
+    }
+
     /// One job for each run, however often it is woken.
     fn wake(&mut self, run: &RunId, lane: &Lane, job: Job) {
         match self.standing.get_mut(&name(run)) {

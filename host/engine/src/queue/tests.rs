@@ -65,11 +65,11 @@ fn timers_come_due_once_and_in_order() {
     queue.push_timed(2_000, run_id(2));
     queue.push_timed(2_000, run_id(2));
     queue.push_timed(2_000, run_id(5_000));
-    assert_eq!(queue.depth(), (0, 3));
+    assert_eq!(queue.depth(), (0, 0, 3));
     assert!(matches!(queue.poll(), Polled::Wait(Some(wait)) if wait == Duration::from_millis(1_000)));
     clock.0.store(5_000, Ordering::SeqCst);
     assert!(matches!(queue.poll(), Polled::Offers));
-    assert_eq!(queue.depth(), (2, 0), "the ended one is gone");
+    assert_eq!(queue.depth(), (0, 2, 0), "the ended one is gone");
     let order: Vec<Name> = std::iter::from_fn(|| take(&queue)).map(|(name, _)| name).collect();
     assert_eq!(order, [2, 4]);
 }
@@ -80,7 +80,7 @@ fn a_thousand_timers_at_once_all_come() {
     (0..900).for_each(|number| queue.push_timed(2_000, run_id(number)));
     clock.0.store(2_000, Ordering::SeqCst);
     assert!(matches!(queue.poll(), Polled::Offers));
-    assert_eq!(queue.depth(), (900, 0));
+    assert_eq!(queue.depth(), (0, 900, 0));
 }
 
 #[test]
@@ -101,10 +101,16 @@ fn one_flow_cannot_fill_the_queue() {
 #[test]
 fn timers_count_and_are_bounded() {
     let (queue, _) = queue(1);
-    (0..49).for_each(|at_ms| queue.push_timed(10_000 + at_ms, run_id(2)));
+    (0..49).for_each(|number| queue.push_timed(10_000, run_id(number)));
+    // A run waits for one time: the last that was said.
+    (0..100).for_each(|at_ms| queue.push_timed(20_000 + at_ms, run_id(2)));
     assert_eq!(queue.room(&flow("even")), Room::Free);
-    queue.push_timed(20_000, run_id(4));
+    queue.push_timed(20_000, run_id(49));
     assert_eq!(queue.room(&flow("even")), Room::Full);
+    queue.forget(&run_id(2));
+    queue.forget(&run_id(2));
+    assert_eq!(queue.depth(), (0, 0, 49));
+    assert_eq!(queue.room(&flow("even")), Room::Free);
 }
 
 #[tokio::test]
