@@ -22,8 +22,7 @@ const SAMPLE: &str = "sample";
 impl Bench {
     /// Runs a case; gives back what differs.
     pub(super) async fn run(&self, case: Case, scratch: &Path) -> Result<Vec<String>, Stop> {
-        let Case { operation, mut sample, .. } = case;
-        let exchanges = std::mem::take(&mut sample.exchanges);
+        let Case { operation, sample, .. } = case;
         let subject = self.subject(&operation, &sample)?;
         let input = match (&sample.input, subject) {
             (Some(input), _) => input.clone(),
@@ -52,7 +51,7 @@ impl Bench {
             note: None,
         };
         let base_text = base_url.as_ref().map(|base| base.url().to_string());
-        let tape = Arc::new(Tape::new(base_text, exchanges));
+        let tape = Arc::new(Tape::new(base_text, sample.exchanges.clone()));
         let report = self.call(subject, &sample, &input, approval, base_url, tape.clone(), &root).await?;
         let mut wrong = judge(subject, &sample, &report);
         wrong.extend(tape.differences());
