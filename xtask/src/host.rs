@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
@@ -214,6 +214,33 @@ impl Host {
     /// The operating system does not say.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
+    }
+
+    /// Stops it where it is: when this returns, no system call of it is under way.
+    ///
+    /// # Errors
+    /// It is gone, or does not stop.
+    pub fn freeze(&self) -> Result<()> {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("no process has this number")?;
+        kill_process(pid, Signal::STOP).context("the signal cannot be sent")?;
+        let started = Instant::now();
+        while !self.is_frozen()? {
+            ensure!(started.elapsed() < START_WITHIN, "the host does not stop");
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Whether each of its threads is stopped.
+    fn is_frozen(&self) -> Result<bool> {
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+            let stat = fs::read_to_string(task?.path().join("stat"))?;
+            let (_, after_name) = stat.rsplit_once(')').context("a thread's stat has its name")?;
+            if !after_name.trim_start().starts_with('T') {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// How it was started, with the addresses it chose.
