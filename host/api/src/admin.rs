@@ -60,6 +60,7 @@ fn flow_routes() -> Router<Engine> {
         .merge(lifecycle_routes())
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::show))
+        .route("/runs/{id}/cancel", post(runs::cancel))
         .route("/runs/{id}/replay", post(dead::replay))
         .merge(dead_letter_routes())
         .route("/approvals", get(approvals::list))

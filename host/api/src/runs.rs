@@ -1,12 +1,15 @@
-//! Runs: list by page, look at.
+//! Runs: list by page, look at, end.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use engine::{Engine, RunFilter, RunPage, RunRecord, RunStatus, RunView};
 use model::{Environment, FlowId, Problem, RunId};
 use serde::{Deserialize, Serialize};
 
+use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::request::{Json, Path, Query};
+use crate::wire::NewCancel;
 
 /// A page when nobody says how long.
 const LIMIT: usize = 50;
@@ -57,6 +60,18 @@ pub(crate) async fn list(
 
 pub(crate) async fn show(State(engine): State<Engine>, Path(id): Path<RunId>) -> Result<Json<RunView>, ApiError> {
     Ok(Json(engine.show_run(&id)?))
+}
+
+/// Asks a run to end. It does once the calls that it has under way have answered.
+pub(crate) async fn cancel(
+    State(engine): State<Engine>,
+    Caller(by): Caller,
+    Path(id): Path<RunId>,
+    Json(new): Json<NewCancel>,
+) -> Result<(StatusCode, Json<RunView>), ApiError> {
+    let reason = new.reason.as_deref().unwrap_or("cancelled by hand");
+    engine.cancel(&id, &by, reason).await?;
+    Ok((StatusCode::ACCEPTED, Json(engine.show_run(&id)?)))
 }
 
 pub(crate) fn page_limit(asked: Option<usize>) -> usize {

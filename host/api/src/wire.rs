@@ -410,6 +410,15 @@ pub struct RotatedHook {
     pub before_until_ms: u64,
 }
 
+/// Asks a run to end.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewCancel {
+    /// Why, for those who look at it later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// Asks for a run once more: from the start, perhaps with another event; or from a
 /// step, perhaps with another input; or behind the call that it gave up at.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

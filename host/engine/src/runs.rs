@@ -30,6 +30,9 @@ pub struct RunView {
     pub steps: Vec<StepView>,
     /// Every call of a connector, with each access and the rule that decided.
     pub calls: Vec<CallRecord>,
+    /// Why it ended, as a `stop` or a person said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The flow's output, redacted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
@@ -129,6 +132,7 @@ impl Engine {
             trigger,
             steps,
             calls: lines.into_iter().filter_map(|line: Line| line.call).collect(),
+            reason: state.ending().and_then(|ending| ending.reason.clone()),
             output,
             children: self.children(id)?,
             dead_letter: self.find_letter(id)?,

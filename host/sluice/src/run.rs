@@ -2,7 +2,7 @@
 
 mod page;
 
-use api::wire::{NewReplay, Version};
+use api::wire::{NewCancel, NewReplay, Version};
 use clap::Subcommand;
 use engine::{Origin, RunRecord, RunStatus, RunView};
 use model::{FlowId, RunId};
@@ -16,7 +16,7 @@ use crate::show::{Paint, Table, duration, time};
 
 pub(crate) use page::{access_lines, log_line, page};
 
-/// Runs: list, look at, replay.
+/// Runs: list, look at, replay, cancel.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Run {
     /// List runs, newest first
@@ -49,6 +49,16 @@ pub(crate) enum Run {
         /// The run
         #[arg(value_name = "RUN")]
         id: RunId,
+    },
+    /// End a run: at once if it waits, else when the calls it has under way have answered
+    #[command(after_help = "Example:\n  sluice run cancel RUN --reason 'sent by mistake'")]
+    Cancel {
+        /// The run
+        #[arg(value_name = "RUN")]
+        id: RunId,
+        /// Why, for those who look at it later
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
     },
     /// Run the event of an ended run once more, from the start
     #[command(
@@ -87,6 +97,12 @@ pub(crate) async fn run(global: &Global, command: Run) -> Outcome {
         Run::Show { id } => {
             let reply: Reply<RunView> = client.get(&format!("/api/v1/runs/{id}")).await?;
             Ok(Answer::done(reply.json, page(&reply.value, Paint::stdout())))
+        }
+        Run::Cancel { id, reason } => {
+            let new = NewCancel { reason: reason.clone() };
+            let reply: Reply<RunView> = client.post(&format!("/api/v1/runs/{id}/cancel"), &new).await?;
+            let text = format!("run {id} ends as soon as its calls have answered; look at it: sluice run show {id}\n");
+            Ok(Answer::done(reply.json, text))
         }
         Run::Replay { id, newest, yes_repeat, wait } => {
             let version = if *newest { Version::Newest } else { Version::Original };

@@ -42,6 +42,9 @@ fn head(run: &RunView, paint: Paint) -> Vec<String> {
         format!("  accepted  {}", time(record.accepted_at_ms)),
         format!("  origin    {}", origin(&record.origin)),
     ];
+    lines.extend(
+        run.reason.as_ref().map(|reason| format!("  reason    {}", short(&reason.as_str().into(), VALUE_CHARS_MAX))),
+    );
     lines.extend(run.waiting_until_ms.map(|at_ms| format!("  waiting   until {}", time(at_ms))));
     lines.extend(
         run.trigger
