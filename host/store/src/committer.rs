@@ -255,22 +255,17 @@ impl Committer {
 
     fn answer(&self, decided: &mut Vec<Decided>) {
         let durable = Position(self.journal.place().sequence);
-        let (mut commits, mut conflicts) = (0, 0);
         for Decided { waiting, verdict } in decided.drain(..) {
             let outcome = match verdict {
                 Verdict::Write { sequence, .. } => Ok(Position(sequence)),
                 Verdict::Holds => Ok(durable),
                 Verdict::Conflict(key) => Err(CommitError::Conflict { key }),
             };
-            if outcome.is_ok() {
-                commits += 1
-            } else {
-                conflicts += 1
-            }
+            // Counted first: whoever has the answer finds it in the figures.
+            let counter = if outcome.is_ok() { &self.counters.commits } else { &self.counters.conflicts };
+            counter.fetch_add(1, Ordering::Relaxed);
             waiting.resolve(outcome);
         }
-        self.counters.commits.fetch_add(commits, Ordering::Relaxed);
-        self.counters.conflicts.fetch_add(conflicts, Ordering::Relaxed);
     }
 }
 
