@@ -44,7 +44,7 @@ pub(crate) struct Serve {
     /// Runs that may wait before deliveries are answered 429
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(Options::default().queue_max).expect("20,000"))]
     queue: NonZeroUsize,
-    /// Where services reach the webhook address, such as https://flows.example.com:
+    /// Where services reach the webhook address, such as `https://flows.example.com`:
     /// connectors then set up their webhooks themselves
     #[arg(long, value_name = "URL", env = "SLUICE_PUBLIC_URL")]
     public_url: Option<String>,
