@@ -15,6 +15,8 @@ use crate::report::{ROUNDS, Row, median, seconds};
 const PLUGINS: usize = 20;
 /// How long it is watched doing nothing.
 const IDLE: Duration = Duration::from_secs(20);
+/// Room for all that one benchmark leaves waiting.
+const QUEUE: &str = "200000";
 /// A start that takes longer is a fault, not a figure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -98,7 +100,7 @@ pub(crate) fn start(sluice: &Path, data: &Path) -> Result<(Child, Duration)> {
     let host = Command::new(sluice)
         .arg("--data")
         .arg(data)
-        .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--queue", QUEUE])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
