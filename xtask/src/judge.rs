@@ -99,9 +99,10 @@ fn posts(received: &[Received]) -> BTreeMap<&str, usize> {
     count(received.iter().filter(|request| request.path.ends_with("/chat.postMessage")).map(|post| post.body.as_str()))
 }
 
-/// How often each marker was written down.
+/// How often each marker was written down. A kill can cut a line just before its end,
+/// which the next line then begins with: an empty line is no effect.
 fn notes(notes: &str) -> BTreeMap<&str, usize> {
-    count(notes.lines())
+    count(notes.lines().filter(|line| !line.is_empty()))
 }
 
 fn count<'a>(texts: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
