@@ -67,6 +67,10 @@ pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
             turn += 1;
             let reference = places.side(places.reference, "/behind", turn, events)?;
             places.plain.settle()?;
+            eprintln!(
+                "  {events} events, round {round} of {ROUNDS}: {:.0} accepted and {:.0} completed a second, {:.0} and {:.0} by the reference",
+                ours.accepted, ours.completed, reference.accepted, reference.completed
+            );
             if round > 0 {
                 accepts.push(ours.accepted, reference.accepted);
                 completes.push(ours.completed, reference.completed);

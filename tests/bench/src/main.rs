@@ -15,9 +15,9 @@ mod start;
 mod webhook;
 mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::report::Row;
 
@@ -46,17 +46,27 @@ fn main() -> Result<()> {
     let target = PathBuf::from(std::env::var_os("SLUICE_TARGET").context("run this by `cargo xtask bench`")?);
     // The references' clients need it; only the first call can install it, which this is.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut rows = Vec::new();
+    report::print_head();
+    let mut failed = Vec::new();
     for (part, what) in PARTS {
         if wanted.is_empty() || wanted.iter().any(|name| name == part) {
             eprintln!("{what} ...");
-            let measured = measure(part, &target).with_context(|| format!("measuring {part}"))?;
-            report::write(&target, part, &measured)?;
-            rows.extend(measured);
+            // One part that cannot be measured takes no other's figures with it.
+            if let Err(error) = measured(part, &target) {
+                eprintln!("{part} could not be measured: {error:#}");
+                failed.push(*part);
+            }
         }
     }
-    report::print(&rows);
+    ensure!(failed.is_empty(), "{} of the parts could not be measured: {}", failed.len(), failed.join(", "));
     Ok(())
+}
+
+/// Measures one part, prints its rows and keeps them.
+fn measured(part: &str, target: &Path) -> Result<()> {
+    let rows = measure(part, target)?;
+    report::print(&rows);
+    report::write(target, part, &rows)
 }
 
 /// The parts that a name stands for.
@@ -65,7 +75,7 @@ fn members(name: &str) -> Vec<String> {
     group.map_or_else(|| vec![name.to_owned()], |(_, parts)| parts.iter().map(|part| (*part).to_owned()).collect())
 }
 
-fn measure(part: &str, target: &std::path::Path) -> Result<Vec<Row>> {
+fn measure(part: &str, target: &Path) -> Result<Vec<Row>> {
     match part {
         "calls" => calls::measure(target),
         "load" => load::measure(target),

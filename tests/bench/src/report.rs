@@ -90,15 +90,19 @@ pub(crate) fn write(target: &Path, part: &str, rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
-/// Prints a table.
+/// Prints the head of the table.
+pub(crate) fn print_head() {
+    println!("{:<16} {:>12} {:>12} {:<8} {:>6}  target", "row", "ours", "reference", "unit", "ratio");
+}
+
+/// Prints rows of the table.
 pub(crate) fn print(rows: &[Row]) {
-    println!("{:<10} {:>12} {:>12} {:<8} {:>6}  target", "row", "ours", "reference", "unit", "ratio");
     for row in rows {
         let reference = row.reference.map_or_else(|| "-".to_owned(), figure);
         let ratio = row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
         let met = if row.met { "met" } else { "NOT MET" };
         println!(
-            "{:<10} {:>12} {:>12} {:<8} {:>6}  {:<28} {met}",
+            "{:<16} {:>12} {:>12} {:<8} {:>6}  {:<28} {met}",
             row.id,
             figure(row.ours),
             reference,
@@ -106,7 +110,7 @@ pub(crate) fn print(rows: &[Row]) {
             ratio,
             row.target
         );
-        println!("           {}", row.what);
+        println!("                 {}", row.what);
     }
 }
 
