@@ -64,6 +64,7 @@ fn connector_grant_and_flow_build_and_run_outside_the_repository() -> Result<()>
         let words: Vec<&str> = line.split_whitespace().collect();
         command(&host, folder, &words)?;
     }
+    command(&host, folder, &["flow", "test", "copy-urgent.yaml"])?;
     command(&host, folder, &["flow", "apply", "copy-urgent.yaml"])?;
 
     let urgent = deliver(&host, "1", "urgent: call Ada")?;

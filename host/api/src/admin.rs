@@ -54,6 +54,7 @@ fn flow_routes() -> Router<Engine> {
     Router::new()
         .route("/flows", post(flows::apply).get(flows::list))
         .route("/flows/check", post(flows::check))
+        .route("/flows/test", post(flows::test))
         .route("/flows/{environment}/{id}", get(flows::show))
         .route("/flows/{environment}/{id}/runs", post(flows::run))
         .route("/flows/{environment}/{id}/hook/rotate", post(flows::rotate_hook))

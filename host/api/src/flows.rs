@@ -4,14 +4,15 @@ use axum::extract::State;
 use engine::{Engine, FlowView, NewSecret, Rotation};
 use flow::{Format, Plan};
 use http::StatusCode;
-use model::{Environment, FlowId};
+use model::{Environment, FlowId, Problem};
 use serde::Serialize;
 
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::request::{Json, Path};
 use crate::wire::{
-    CheckedFlow, DocumentFormat, HookSecret, NewFlow, NewRun, RotateHook, RotatedHook, RunAnswer, Secret,
+    CheckedFlow, DocumentFormat, HookSecret, NewFlow, NewRun, NewTest, RotateHook, RotatedHook, RunAnswer, Secret,
+    TestedFlow,
 };
 
 #[derive(Serialize)]
@@ -25,6 +26,19 @@ pub(crate) async fn check(
 ) -> Result<Json<CheckedFlow>, ApiError> {
     let plan = engine.check_flow(&new.document, format(new.format), file(&new), &new.environment)?;
     Ok(Json(checked(&engine, &plan)))
+}
+
+pub(crate) async fn test(State(engine): State<Engine>, Json(new): Json<NewTest>) -> Result<Json<TestedFlow>, ApiError> {
+    let (document, file) = match (&new.document, &new.flow) {
+        (Some(document), None) => (document.clone(), new.file.clone().unwrap_or_else(|| "flow".to_owned())),
+        (None, Some(flow)) => (engine.newest_document(&new.environment, flow)?, flow.to_string()),
+        (Some(_), Some(_)) | (None, None) => {
+            let problem = Problem::new("wrong-document", "a test has a document or the name of a flow");
+            return Err(ApiError::bad_request(problem.fix("give one of document and flow")));
+        }
+    };
+    let (id, tests) = engine.test_flow(document, format(new.format), file, new.environment, new.name).await?;
+    Ok(Json(TestedFlow { id, tests }))
 }
 
 pub(crate) async fn apply(

@@ -318,6 +318,38 @@ pub struct NewFlow {
     pub environment: Environment,
 }
 
+/// A flow whose own tests are to run: a document, or a flow that is there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewTest {
+    /// The document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+    /// How it is written; left out: JSON when it begins with a brace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<DocumentFormat>,
+    /// What its file is called, for problems.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The flow, when there is no document: its draft, else what is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<FlowId>,
+    /// Which environment's connectors and connections it is checked against.
+    pub environment: Environment,
+    /// The only test that is to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// How a flow's own tests ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TestedFlow {
+    /// The flow.
+    pub id: FlowId,
+    /// Each test, in the order of the document.
+    pub tests: Vec<flow::Verdict>,
+}
+
 /// How a document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

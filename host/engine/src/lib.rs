@@ -49,6 +49,7 @@ mod runs;
 mod schedules;
 mod state;
 mod subscriptions;
+mod testing;
 mod triggers;
 mod verify;
 mod workers;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use flow::{Entry, Plan, Schedule, Trigger};
 use model::{Environment, Problem, RunId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use store::Batch;
 
 use crate::accept::Seen;
@@ -92,13 +92,7 @@ impl ScheduleRecord {
     }
 
     fn event(&self, at_ms: u64) -> Value {
-        json!({
-            "nominal": timestamp(at_ms),
-            "local": self.schedule.local(at_ms),
-            "zone": self.schedule.zone.name(),
-            "previous": self.fired_ms.map(timestamp),
-            "missed": self.passed,
-        })
+        self.schedule.event(at_ms, self.fired_ms, self.passed)
     }
 
     fn passed_over(&mut self, due: &Due, now_ms: u64) {

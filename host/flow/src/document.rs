@@ -3,6 +3,8 @@
 //! The check reads documents by hand, to report every problem at once; a test holds
 //! the two together.
 
+mod testing;
+
 use std::collections::BTreeMap;
 
 use model::{ConnectionId, FlowId, OperationRef, StepId, Team, Webhook};
@@ -63,6 +65,8 @@ struct Document {
     /// Steps executed once when the run fails; they read `error.code`,
     /// `error.message` and `error.step`.
     on_error: Option<Vec<Step>>,
+    /// Samples with what is expected of them, for `sluice flow test`.
+    tests: Option<Vec<testing::Test>>,
 }
 
 /// What a step's failure does.

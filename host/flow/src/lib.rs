@@ -11,9 +11,10 @@ mod plan;
 mod run;
 mod schedule;
 mod template;
+mod testing;
 mod view;
 
-pub use check::{Format, check, duration_ms};
+pub use check::{Format, check, check_with_tests, duration_ms};
 pub use document::{CONCURRENCY_MAX, DOCUMENT_BYTES_MAX, ITEMS_MAX, NESTING_MAX, STEPS_MAX, schema};
 pub use operations::{CallFacts, ConnectionFacts, Operations};
 pub use plan::{
@@ -26,4 +27,5 @@ pub use run::{
 };
 pub use schedule::{Cron, CronError, Missed, Rhythm, Schedule, Zone};
 pub use template::{FILTERS, TESTS, Template};
+pub use testing::{Test, Verdict};
 pub use view::{ItemView, ItemsView, StepKind, StepOutcome, StepView, steps_view, subject};

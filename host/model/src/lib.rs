@@ -5,6 +5,7 @@
 
 mod credential;
 mod destination;
+mod difference;
 mod digest;
 mod failure;
 mod host;
@@ -20,6 +21,7 @@ mod verification;
 
 pub use credential::Credential;
 pub use destination::{Destination, DestinationError, Methods, Scheme, Target, TargetError};
+pub use difference::{Difference, Extent, differences};
 pub use digest::{Digest, DigestError};
 pub use failure::{Failure, FieldProblem, Remedy};
 pub use host::{Host, HostError, HostPattern};

@@ -3,6 +3,7 @@
 mod form;
 mod life;
 mod rotate;
+mod test;
 mod trigger;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub(crate) enum Flow {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Run the tests inside a flow's document; nothing leaves the host
+    Test(test::Test),
     /// Publish flows: new events take this version, open runs keep theirs
     #[command(
         after_help = "Examples:\n  sluice flow apply alert.yaml\n  sluice flow apply flows/*.yaml --environment test"
@@ -99,16 +102,22 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
         Flow::Check { file } => vec![document(global, file)?],
         Flow::Apply { files } => files.iter().map(|file| document(global, file)).collect::<Result<_, _>>()?,
         Flow::Life(_)
+        | Flow::Test(_)
         | Flow::List
         | Flow::Show { .. }
         | Flow::Run { .. }
         | Flow::Signal { .. }
         | Flow::RotateHook(_) => Vec::new(),
     };
+    let test = match &command {
+        Flow::Test(test) => Some(test::request(global, test)?),
+        _ => None,
+    };
     let rotation = match &command {
         Flow::RotateHook(rotate) => Some(rotate::request(rotate)?),
         Flow::Life(_)
         | Flow::Check { .. }
+        | Flow::Test(_)
         | Flow::Apply { .. }
         | Flow::List
         | Flow::Show { .. }
@@ -118,6 +127,7 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
     let draft = match &command {
         Flow::Life(life) => life.draft(global)?,
         Flow::Check { .. }
+        | Flow::Test(_)
         | Flow::Apply { .. }
         | Flow::List
         | Flow::Show { .. }
@@ -134,6 +144,7 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
         Flow::Check { file } => {
             client.post("/api/v1/flows/check", &documents[0]).await.map(|reply| checked(reply, file))
         }
+        Flow::Test(_) => client.post("/api/v1/flows/test", &test).await.map(test::told),
         Flow::Apply { .. } => apply(client, &documents).await,
         Flow::Life(life) => life::run(client, global, life, draft.as_ref()).await,
         Flow::List => client.get("/api/v1/flows").await.map(list),
@@ -165,15 +176,19 @@ fn signalled(reply: Reply<Signalled>) -> Answer {
     Answer::done(reply.json, text)
 }
 
-fn document(global: &Global, file: &Path) -> Result<NewFlow, Stop> {
-    let format = match file.extension().and_then(|extension| extension.to_str()) {
+/// What a file's name says of how it is written.
+fn format(file: &Path) -> Option<DocumentFormat> {
+    match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => Some(DocumentFormat::Json),
         Some("yaml" | "yml") => Some(DocumentFormat::Yaml),
         _ => None,
-    };
+    }
+}
+
+fn document(global: &Global, file: &Path) -> Result<NewFlow, Stop> {
     Ok(NewFlow {
         document: input::read(file)?,
-        format,
+        format: format(file),
         file: Some(file.display().to_string()),
         environment: global.environment.clone(),
     })

@@ -22,7 +22,7 @@ fn help_names_every_command_and_shows_examples() {
         ("plugin", &["install", "list", "show", "approve", "revoke", "call", "new", "test"][..]),
         ("connection", &["add", "list", "check", "revoke"]),
         ("policy", &["check", "explain"]),
-        ("flow", &["check", "apply", "list", "show", "run"]),
+        ("flow", &["check", "test", "apply", "list", "show", "run"]),
         ("run", &["list", "show", "replay"]),
     ] {
         let help = bench.run(&[noun, "--help"]);
@@ -226,6 +226,40 @@ fn a_killed_hosts_leftovers_do_not_disturb() {
     let host = Host::start(&bench);
     assert_eq!(bench.json(&["flow", "list"])["flows"][0]["id"], "greet");
     assert_eq!(host.end().0, 0);
+}
+
+#[test]
+fn a_flow_is_tested_without_a_host() {
+    let bench = Bench::new();
+    let tests = "tests:
+  - { name: greets, trigger: { name: Ada }, expect: { output: Hello Ada } }
+  - { name: shouts, trigger: { name: Ada }, expect: { output: HELLO ADA } }
+";
+    bench.write("greet.yaml", &format!("{GREET}{tests}"));
+    let all = bench.run(&["flow", "test", "greet.yaml"]);
+    assert_eq!(all.code, 1, "{}{}", all.out, all.err);
+    let wanted = "passed  greets\nfailed  shouts\n        output: expected \"HELLO ADA\", got \"Hello Ada\"\n\
+        greet: 1 of 2 tests failed.\n";
+    assert_eq!(all.out, wanted);
+    let one = bench.json(&["flow", "test", "greet.yaml", "--name", "greets"]);
+    assert_eq!(one, json!({ "id": "greet", "tests": [{ "name": "greets", "passed": true }] }));
+    assert_eq!(bench.run(&["flow", "apply", "greet.yaml"]).code, 0, "publishing does not ask whether tests pass");
+    assert_eq!(
+        bench.run(&["flow", "test", "greet", "--name", "greets"]).code,
+        0,
+        "a flow that is there has its tests too"
+    );
+    bench.write("plain.yaml", GREET);
+    for (arguments, wanted) in [
+        (&["flow", "test", "greet.yaml", "--name", "greet"][..], "did you mean \"greets\"?"),
+        (&["flow", "test", "plain.yaml"], "flow greet has no tests"),
+        (&["flow", "test", "gone"], "there is no flow gone"),
+        (&["flow", "test", "gone.yaml"], "there is no file \"gone.yaml\""),
+    ] {
+        let ended = bench.run(arguments);
+        assert_eq!(ended.code, 1, "{arguments:?}");
+        assert!(ended.err.contains(wanted), "{wanted:?} is missing in\n{}", ended.err);
+    }
 }
 
 const GREET: &str = "\

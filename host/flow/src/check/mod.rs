@@ -19,6 +19,7 @@ mod report;
 mod schedule;
 mod shape;
 mod steps;
+mod testing;
 mod tree;
 mod trigger;
 mod values;
@@ -29,6 +30,7 @@ use model::{FlowId, Problem, Team};
 
 use crate::operations::Operations;
 use crate::plan::{Plan, Step};
+use crate::testing::Test;
 use names::Names;
 use read::Fields;
 use report::{Report, wrong};
@@ -41,7 +43,7 @@ pub(crate) use read::show_duration;
 
 /// The document's format that this host reads.
 const VERSION: u64 = 1;
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "version",
     "id",
     "name",
@@ -55,6 +57,7 @@ const KEYS: [&str; 13] = [
     "steps",
     "output",
     "on_error",
+    "tests",
 ];
 
 /// How a document is written.
@@ -75,11 +78,29 @@ pub enum Format {
 /// Every problem of the document, at most 100, in the order of the document. The
 /// field of each is its path, followed by ` (file:line)` when the line is known.
 pub fn check(text: &str, format: Format, file_name: &str, operations: &dyn Operations) -> Result<Plan, Vec<Problem>> {
+    check_with_tests(text, format, file_name, operations).map(|(plan, _)| plan)
+}
+
+/// The same, with the tests that the document holds, in its order.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with_tests(
+    text: &str,
+    format: Format,
+    file_name: &str,
+    operations: &dyn Operations,
+) -> Result<(Plan, Vec<Test>), Vec<Problem>> {
     let document = tree::parse(text, format, file_name).map_err(|problem| vec![problem])?;
     let mut report = Report::new(file_name);
-    let plan = Fields::of(&document, "", &mut report).and_then(|fields| read_flow(&fields, operations, &mut report));
-    match plan {
-        Some(plan) if report.len() == 0 => Ok(plan),
+    let read = Fields::of(&document, "", &mut report).and_then(|fields| {
+        let plan = read_flow(&fields, operations, &mut report)?;
+        let mut reading = testing::Reading { plan: &plan, operations, report: &mut report };
+        let tests = fields.get("tests").map(|node| reading.tests(node)).unwrap_or_default();
+        Some((plan, tests))
+    });
+    match read {
+        Some(read) if report.len() == 0 => Ok(read),
         Some(_) | None => Err(report.into_problems()),
     }
 }

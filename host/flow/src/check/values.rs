@@ -7,8 +7,8 @@ use model::{FieldProblem, Problem, Schema, type_words};
 use serde_json::Value;
 
 use super::names::Names;
-use super::report::{Report, list};
-use super::shape::{self, Shape, compatible};
+use super::report::{Report, list, suggest};
+use super::shape::{self, Found, Shape, compatible};
 use super::tree::{Content, Node, escape, unescape};
 use crate::template::{Expression, Piece, Segment, Template, child};
 
@@ -163,6 +163,36 @@ pub(super) fn fits(made: &Made, schema: &Schema, node: &Node, field: &str, repor
             let what = format!("{name} expects {}, got {}: {}", type_list(&types), type_list(given), hole.text);
             let at = node.nearest(&hole.pointer);
             report.add(at, &place(field, &hole.pointer), Problem::new("wrong-type", what));
+        }
+    }
+}
+
+/// Checks a value without expressions, wholly.
+pub(super) fn fits_constant(value: &Value, schema: &Schema, node: &Node, field: &str, report: &mut Report<'_>) {
+    let wanted = Shape(schema.document().clone());
+    for problem in schema.check(value) {
+        report.add(node.nearest(&problem.path), &place(field, &problem.path), words(&problem, &wanted));
+    }
+}
+
+/// Reports fields that such values never have; what else a schema asks does not count.
+pub(super) fn knows_fields(value: &Value, shape: &Shape, node: &Node, field: &str, report: &mut Report<'_>) {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields.iter().map(|(name, child)| (escape(name), child)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(at, child)| (at.to_string(), child)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    };
+    for (name, child) in children {
+        let pointer = format!("/{name}");
+        let (at, field) = (node.nearest(&pointer), place(field, &pointer));
+        match shape.walk(&segments(&pointer)) {
+            Found::Open => {}
+            Found::Is(_) => knows_fields(child, &shape.at(&segments(&pointer)), at, &field, report),
+            Found::Missing { names, .. } => {
+                let name = unescape(&name);
+                let problem = Problem::new("unknown-field", format!("there is no field {name:?}"));
+                report.add(at, &field, suggest(problem, &name, names.iter().copied()));
+            }
         }
     }
 }

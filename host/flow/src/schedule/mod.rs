@@ -135,6 +135,23 @@ impl Schedule {
         })
     }
 
+    /// The event of one of its times, all in milliseconds since 1970 UTC: which time
+    /// was meant, the one that started the run before, and how many were passed over
+    /// in between.
+    pub fn event(&self, at_ms: u64, previous_ms: Option<u64>, missed: u64) -> Value {
+        let utc = |at_ms: u64| {
+            let at = i64::try_from(at_ms).ok().and_then(|at_ms| Timestamp::from_millisecond(at_ms).ok());
+            at.map_or_else(String::new, |at| format!("{at:.3}"))
+        };
+        json!({
+            "nominal": utc(at_ms),
+            "local": self.local(at_ms),
+            "zone": self.zone.name(),
+            "previous": previous_ms.map(utc),
+            "missed": missed,
+        })
+    }
+
     /// The JSON Schema of its events.
     pub fn event_schema() -> Value {
         json!({

@@ -69,6 +69,29 @@ pub enum StepOutcome {
     Cancelled,
 }
 
+impl StepOutcome {
+    /// As documents write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotReached => "not-reached",
+            Self::Skipped => "skipped",
+            Self::Calling => "calling",
+            Self::Looping => "looping",
+            Self::Waiting => "waiting",
+            Self::Succeeded => "succeeded",
+            Self::Continued => "continued",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl std::fmt::Display for StepOutcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// One step of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepView {
@@ -135,9 +158,12 @@ pub struct ItemView {
 /// Every step of the plan, in the order of the document, with what the entries say;
 /// those of a loop's body are in its items.
 pub fn steps_view<'a>(plan: &Plan, entries: impl IntoIterator<Item = &'a Entry>) -> Vec<StepView> {
-    let mut told = Told { plan, steps: BTreeMap::new(), items: BTreeMap::new() };
-    entries.into_iter().for_each(|entry| told.take(entry));
-    told.block(0..plan.steps().len(), &Iteration::default())
+    Told::of(plan, entries).block(0..plan.steps().len(), &Iteration::default())
+}
+
+/// Every execution of a step that the entries tell of; not bounded.
+pub(crate) fn told<'a>(plan: &Plan, entries: impl IntoIterator<Item = &'a Entry>) -> BTreeMap<Spot, StepView> {
+    Told::of(plan, entries).steps
 }
 
 /// What the entries said, step by step.
@@ -148,7 +174,13 @@ struct Told<'p> {
     items: BTreeMap<Spot, StepOutcome>,
 }
 
-impl Told<'_> {
+impl<'p> Told<'p> {
+    fn of<'a>(plan: &'p Plan, entries: impl IntoIterator<Item = &'a Entry>) -> Self {
+        let mut told = Self { plan, steps: BTreeMap::new(), items: BTreeMap::new() };
+        entries.into_iter().for_each(|entry| told.take(entry));
+        told
+    }
+
     fn take(&mut self, entry: &Entry) {
         if let Entry::ItemSucceeded { step, iteration, .. } = entry {
             return self.end_item(step, iteration, StepOutcome::Succeeded);
