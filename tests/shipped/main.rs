@@ -57,3 +57,39 @@ fn every_connector_passes_its_samples_in_the_real_host() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn starter_jobs_pass_their_own_tests_without_a_host() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let settings = Settings::in_folder(folder.path());
+    let must = |arguments: &[&str]| -> Result<String> {
+        let done = settings.run(arguments)?;
+        ensure!(done.code == 0, "{}:\n{}", arguments.join(" "), done.text());
+        Ok(done.stdout)
+    };
+    let write = |name: &str| -> Result<String> {
+        let text = fs::read_to_string(root().join("tests/demo").join(name))?;
+        let facts = [("@receiver@", "127.0.0.1:9"), ("@folder@", "/srv/sluicegate"), ("@every@", "15m")];
+        let path = folder.path().join(name.replace('/', "-"));
+        fs::write(&path, facts.iter().fold(text, |text, (mark, value)| text.replace(mark, value)))?;
+        Ok(path.display().to_string())
+    };
+    must(&["plugin", "list"])?;
+    fs::rename(write("ceiling.toml")?, settings.data.join("ceiling.toml"))?;
+    for name in ["files", "github", "http", "slack"] {
+        must(&["plugin", "install", &plugins().join(format!("{name}.wasm")).display().to_string()])?;
+        must(&["plugin", "approve", name, "--grant", &write(&format!("grants/{name}.toml"))?])?;
+    }
+    let secret = folder.path().join("secret").display().to_string();
+    fs::write(&secret, "a-long-enough-secret")?;
+    for (name, place, scope) in [("github", "github", "issues:write"), ("slack", "slack/api", "chat:write")] {
+        let url = format!("http://127.0.0.1:9/{place}");
+        let add = ["connection", "add", name, "--id", name, "--base-url", &url, "--auth", "bearer", "--scope", scope];
+        must(&[&add[..], &["--secret-file", &secret, "--webhook-secret-file", &secret]].concat())?;
+    }
+    for job in ["urgent-alert", "purchase-approval", "contact-sync"] {
+        let told = must(&["flow", "test", &write(&format!("flows/{job}.yaml"))?])?;
+        ensure!(told.ends_with("3 tests passed.\n"), "{job} has other tests:\n{told}");
+    }
+    Ok(())
+}

@@ -78,13 +78,19 @@ impl Examples {
 
     /// A delivery of its own: the marker names it and stands in the issue's title.
     pub fn delivery(&self, number: usize, marker: &str, bug: bool, secret: &str) -> Delivery {
+        self.labelled(number, marker, if bug { "bug" } else { "documentation" }, secret)
+    }
+
+    /// The same with any first label.
+    pub fn labelled(&self, number: usize, marker: &str, label: &str, secret: &str) -> Delivery {
+        let bug = label == "bug";
         let mut payload = self.labelled[number % self.labelled.len()].clone();
         let title = payload["issue"]["title"].as_str().unwrap_or_default();
         payload["issue"]["title"] = format!("{title} [{marker}]").into();
         if !bug {
-            payload["issue"]["labels"][0]["name"] = "documentation".into();
-            if let Some(label) = payload.get_mut("label") {
-                label["name"] = "documentation".into();
+            payload["issue"]["labels"][0]["name"] = label.into();
+            if let Some(of_event) = payload.get_mut("label") {
+                of_event["name"] = label.into();
             }
         }
         let body = payload.to_string().into_bytes();

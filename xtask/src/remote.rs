@@ -1,4 +1,5 @@
-//! What remote services say: Slack's and GitHub's answers to the calls of the demo.
+//! What remote services say: answers to the calls of the demo, by Slack, GitHub, a
+//! customer service and a directory.
 //!
 //! Sources: docs.slack.dev `chat.postMessage` and `auth.test`, docs.github.com
 //! "Create an issue".
@@ -12,15 +13,24 @@ use crate::receiver::{Received, Reply};
 
 /// Services take a moment: long enough that a kill finds calls under way.
 const MOMENT: Duration = Duration::from_millis(4);
+/// The directory is slow: a kill finds the loop over its people in the middle.
+const SLOW: Duration = Duration::from_millis(40);
+/// People that the customer service knows, all of them new when it is first asked.
+pub const CONTACTS: usize = 40;
 
-/// The answers of Slack (below `/slack/api`) and GitHub (below `/github`).
+/// The answers of Slack (below `/slack/api`), GitHub (below `/github`), the customer
+/// service (`/crm`) and the directory (`/directory`).
 pub fn script() -> impl Fn(&Received, usize) -> Reply + Send + Sync + 'static {
     let numbers = AtomicU64::new(1);
     move |request, _| {
         let number = numbers.fetch_add(1, Ordering::Relaxed);
         let body: Value = serde_json::from_str(&request.body).unwrap_or(Value::Null);
-        let path = request.path.split('?').next().unwrap_or_default();
-        answer(&request.method, path, &body, number).after(MOMENT)
+        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        match (request.method.as_str(), path) {
+            ("GET", "/crm/contacts") => Reply::json(200, &contacts(query)).after(MOMENT),
+            ("PUT", path) if path.starts_with("/directory/people/") => Reply::json(200, &body).after(SLOW),
+            (method, path) => answer(method, path, &body, number).after(MOMENT),
+        }
     }
 }
 
@@ -46,6 +56,14 @@ fn answer(method: &str, path: &str, body: &Value, number: u64) -> Reply {
         ("GET", "/status") => Reply::json(200, &json!({ "status": "degraded", "service": "checkout" })),
         _ => Reply::json(404, &json!({ "message": "Not Found", "documentation_url": "https://docs.github.com/rest" })),
     }
+}
+
+/// Everybody has changed once, before anybody asked.
+fn contacts(query: &str) -> Value {
+    let asked_before = query.split('&').any(|part| part.strip_prefix("since=").is_some_and(|since| !since.is_empty()));
+    let count = if asked_before { 0 } else { CONTACTS };
+    let contact = |id| json!({ "id": id, "name": format!("Person {id}"), "mail": format!("Person{id}@example.com") });
+    json!({ "contacts": (1..=count).map(contact).collect::<Vec<_>>() })
 }
 
 fn issue(repository: &str, body: &Value, number: u64) -> Value {

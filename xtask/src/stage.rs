@@ -91,6 +91,8 @@ impl Stage {
         let facts = HashMap::from([
             ("@receiver@", self.receiver.address().to_string()),
             ("@folder@", self.folder.join("files").display().to_string()),
+            // Soon enough for somebody who watches.
+            ("@every@", "2s".to_owned()),
         ]);
         let mut files = vec![PathBuf::from("ceiling.toml")];
         for part in ["grants", "flows"] {
@@ -150,7 +152,7 @@ impl Stage {
             .concat(),
         )?;
         self.must(&["connection", "check", "slack"])?;
-        self.must(&["flow", "apply", &path("flows", "bug-to-slack.yaml"), &path("flows", "status-to-issue.yaml")])?;
+        self.must(&["flow", "apply", &self.flow("bug-to-slack"), &self.flow("status-to-issue")])?;
         Ok(())
     }
 
@@ -335,7 +337,17 @@ impl Stage {
 
     /// What the flow has written down.
     pub fn notes(&self) -> String {
-        fs::read_to_string(self.folder.join("files").join("bugs.jsonl")).unwrap_or_default()
+        self.written("bugs.jsonl")
+    }
+
+    /// What stands in a file that flows write to; nothing when there is none.
+    pub fn written(&self, file: &str) -> String {
+        fs::read_to_string(self.folder.join("files").join(file)).unwrap_or_default()
+    }
+
+    /// One of the demo's flows, with this run's addresses filled in.
+    pub fn flow(&self, name: &str) -> String {
+        self.folder.join("flows").join(format!("{name}.yaml")).display().to_string()
     }
 }
 

@@ -127,7 +127,8 @@ fn deliver(stage: &Stage, delivery: &Delivery) -> Result<String> {
     Ok(run.to_owned())
 }
 
-fn wait_for(stage: &Stage, run: &str) -> Result<()> {
+/// Waits for a run's end.
+pub(super) fn wait_for(stage: &Stage, run: &str) -> Result<()> {
     let mut api = stage.api()?;
     let started = Instant::now();
     loop {
@@ -160,7 +161,7 @@ fn seen_text(stage: &Stage, marker: &str) -> String {
     format!("{} messages, {lines} lines", posts(stage, marker).len())
 }
 
-fn expect(held: bool, seen: impl FnOnce() -> String) -> Result<String, String> {
+pub(super) fn expect(held: bool, seen: impl FnOnce() -> String) -> Result<String, String> {
     if held { Ok(String::new()) } else { Err(seen()) }
 }
 

@@ -5,6 +5,7 @@
 
 mod claims;
 mod leave;
+mod starters;
 
 use std::fs;
 
@@ -40,6 +41,7 @@ pub fn demo(check: bool) -> Result<bool> {
         claims::survives(&mut scene, &mut claims, &storm);
         Ok(())
     })?;
+    stage("The starter jobs, with a kill -9 in their middle", || starters::work(&mut scene, &mut claims))?;
     claims::keeps_secrets(&scene, &mut claims)?;
     if check {
         let outcome = scene.stop().map(|()| "the host ended cleanly on SIGTERM".to_owned());
