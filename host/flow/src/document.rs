@@ -65,6 +65,8 @@ struct Document {
     /// Steps executed once when the run fails; they read `error.code`,
     /// `error.message` and `error.step`.
     on_error: Option<Vec<Step>>,
+    /// What values stand for, for the filter `lookup`: by the table's name, then by key.
+    tables: Option<BTreeMap<String, BTreeMap<String, Value>>>,
     /// Samples with what is expected of them, for `sluice flow test`.
     tests: Option<Vec<testing::Test>>,
 }

@@ -26,6 +26,6 @@ pub use run::{
     idempotency_key, pending, step,
 };
 pub use schedule::{Cron, CronError, Missed, Rhythm, Schedule, Zone};
-pub use template::{FILTERS, TESTS, Template};
+pub use template::{Template, reference};
 pub use testing::{Test, Verdict};
 pub use view::{ItemView, ItemsView, StepKind, StepOutcome, StepView, steps_view, subject};

@@ -6,6 +6,8 @@
 //!
 //! Invariant: every index points into the list, and forward.
 
+mod tables;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{ConnectionId, Digest, Effect, FlowId, Idempotency, OperationRef, PluginId, StepId, Team, Webhook};
@@ -14,6 +16,8 @@ use serde_json::Value;
 
 use crate::schedule::Schedule;
 use crate::template::Template;
+
+pub(crate) use tables::Tables;
 
 /// A checked flow.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +44,8 @@ pub struct Plan {
     pub(crate) on_error: Option<usize>,
     #[serde(default)]
     pub(crate) locked: BTreeMap<PluginId, Digest>,
+    #[serde(default, skip_serializing_if = "Tables::is_empty")]
+    pub(crate) tables: Tables,
 }
 
 /// How many runs of a flow are worked on at once.

@@ -59,12 +59,26 @@ fn the_published_schema_is_up_to_date() {
 }
 
 #[test]
+fn the_reference_of_expressions_is_up_to_date() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../EXPRESSIONS.md");
+    let now = flow::reference();
+    if std::env::var_os("FLOW_BLESS").is_some() {
+        std::fs::write(&file, &now).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(file).unwrap_or_default(), now, "run the test with FLOW_BLESS=1");
+}
+
+#[test]
 fn a_plan_survives_storage() {
-    let text = include_str!("cases/good/flow.yaml");
-    let plan = check(text, Format::Yaml, "flow.yaml", &Fixture::new()).unwrap();
-    let stored = serde_json::to_string(&plan).unwrap();
-    let again: Plan = serde_json::from_str(&stored).unwrap();
-    assert_eq!(serde_json::to_string(&again).unwrap(), stored);
+    let again = |text: &str| {
+        let plan = check(text, Format::Yaml, "flow.yaml", &Fixture::new()).unwrap();
+        let stored = serde_json::to_string(&plan).unwrap();
+        let again: Plan = serde_json::from_str(&stored).unwrap();
+        assert_eq!(serde_json::to_string(&again).unwrap(), stored);
+        again
+    };
+    again(include_str!("cases/tables/flow.yaml"));
+    let again = again(include_str!("cases/good/flow.yaml"));
     let uses: Vec<String> = again.operations().iter().map(|uses| uses.operation.to_string()).collect();
     assert_eq!(uses, ["tracker/issue", "chat/post-message", "chat/set-topic"]);
     let connections: Vec<&str> = again.connections().iter().map(|id| id.as_str()).collect();

@@ -13,7 +13,12 @@ use serde_json::{Value, json};
 
 /// The value of a template over this event, or what is wrong with it.
 fn eval(template: &Value, trigger: Value) -> Result<Value, String> {
-    let plan = plan(&manual(&format!("steps: []\noutput: {template}")));
+    eval_with("", template, trigger)
+}
+
+/// The same in a flow with further keys.
+fn eval_with(keys: &str, template: &Value, trigger: Value) -> Result<Value, String> {
+    let plan = plan(&manual(&format!("{keys}steps: []\noutput: {template}")));
     let event = Event::Started { trigger: Arc::new(trigger), run: run_facts() };
     let transition = step(&plan, &State::new(), event);
     let [Effect::Finish(ending)] = transition.effects.as_slice() else { panic!("{transition:?}") };
@@ -99,6 +104,31 @@ fn what_is_absent_or_impossible_is_said_with_its_place() {
 }
 
 #[test]
+fn tables_are_looked_into() {
+    let tables = "tables: { teams: { bug: { name: Core }, 7: seven, on: true }, none_yet: {} }\n";
+    for (expression, wanted) in [
+        ("trigger.a | lookup('teams')", Ok(json!({ "name": "Core" }))),
+        ("(trigger.a | lookup('teams')).name", Ok(json!("Core"))),
+        ("trigger.n | lookup('teams')", Ok(json!("seven"))),
+        ("trigger.b | lookup('teams', 'other')", Ok(json!("other"))),
+        ("trigger.no | lookup('teams', none)", Ok(json!(null))),
+        ("trigger.l | map('lookup', 'teams', '-') | list", Ok(json!([{ "name": "Core" }, "-"]))),
+        ("'on' | lookup('teams')", Ok(json!(true))),
+        ("'on' | lookup('teams') | string", Ok(json!("true"))),
+        (
+            "trigger.b | lookup('teams')",
+            Err("output: filter lookup: expects a key of table teams, which has 7, bug, on, got \"docs\""),
+        ),
+        ("trigger.no | lookup('teams')", Err("output: filter lookup: expects text, got null")),
+        ("trigger.nope | lookup('teams', 1)", Err("output: a value it reads is not there")),
+    ] {
+        let trigger = json!({ "a": "bug", "b": "docs", "n": 7, "no": null, "l": ["bug", "x"] });
+        let made = eval_with(tables, &json!(format!("{{{{ {expression} }}}}")), trigger);
+        assert_eq!(made, wanted.map_err(str::to_owned), "{expression}");
+    }
+}
+
+#[test]
 fn work_size_and_depth_are_bounded() {
     let long = "x".repeat(3 << 20);
     let many = "{{ trigger.n }}";
@@ -111,6 +141,16 @@ fn work_size_and_depth_are_bounded() {
         (json!("{{ trigger.a | replace('x', 'yyyyyyyy') }}"), json!({ "a": long }), "larger than 4 MiB"),
         (json!("{{ trigger.l | join(trigger.a) }}"), json!({ "l": [1, 2, 3], "a": long }), "larger than 4 MiB"),
         (json!("{{ trigger.a | split('x') }}"), json!({ "a": long }), "more than 100000 parts"),
+        (
+            json!("{{ trigger.l | map('pad_left', 1000) | list | length }}"),
+            json!({ "l": vec![1; 100_000] }),
+            "more than 64 MiB on its way",
+        ),
+        (
+            json!(format!("{{{{ [{}] | flatten | length }}}}", vec!["trigger.l"; 60].join(", "))),
+            json!({ "l": vec![1; 10_000] }),
+            "more than 500000 items",
+        ),
         (json!("{{ 'x' * 1000000000000 }}"), json!({}), "too large"),
         (json!("{{ trigger.n * 1000000000000 }}"), json!({ "n": "x" }), "too large"),
         (json!(format!("{{{{ {sum} }}}}")), json!({ "n": 1 }), "takes more than 1000 operations"),

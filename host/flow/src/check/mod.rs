@@ -19,6 +19,7 @@ mod report;
 mod schedule;
 mod shape;
 mod steps;
+mod tables;
 mod testing;
 mod tree;
 mod trigger;
@@ -43,7 +44,7 @@ pub(crate) use read::show_duration;
 
 /// The document's format that this host reads.
 const VERSION: u64 = 1;
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "version",
     "id",
     "name",
@@ -57,6 +58,7 @@ const KEYS: [&str; 14] = [
     "steps",
     "output",
     "on_error",
+    "tables",
     "tests",
 ];
 
@@ -123,11 +125,12 @@ fn read_flow(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Repo
         None => Started::unknown(),
     };
     let (respond, trigger, event) = (started.respond, started.trigger, started.event);
+    let tables = tables::read(fields, report);
     let steps_node = fields.required("steps", "a list of steps", report);
     let mut steps = Steps {
         operations,
         report,
-        names: Names::of(event, ids([steps_node, fields.get("on_error")])),
+        names: Names { tables, ..Names::of(event, ids([steps_node, fields.get("on_error")])) },
         steps: Vec::new(),
         concurrent: false,
         failing: false,
@@ -137,7 +140,7 @@ fn read_flow(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Repo
     steps.names.current = None;
     let output = fields.get("output").map(|node| (values::read(node, "output", &steps.names, steps.report), node));
     let on_error = fields.get("on_error").map(|node| steps.flow_error(node));
-    let Steps { report, mut steps, .. } = steps;
+    let Steps { report, mut steps, names: Names { tables, .. }, .. } = steps;
     callable::check_output(output.as_ref().map(|(made, node)| (made, *node)), trigger.as_ref(), report);
     block.link(None, &mut steps);
     let on_error = on_error.and_then(|block| {
@@ -163,6 +166,7 @@ fn read_flow(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Repo
         output: output.map(|(made, _)| made.template),
         on_error,
         locked: BTreeMap::new(),
+        tables,
     };
     callable::check_function(&plan, fields.node, operations, report);
     Some(plan)

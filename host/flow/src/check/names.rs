@@ -4,6 +4,7 @@ use model::Problem;
 
 use super::report::{list, suggest};
 use super::shape::{Found, Shape};
+use crate::plan::Tables;
 use crate::template::{Path, Reference, Segment, show};
 
 /// The names in scope everywhere, and those of a loop's body.
@@ -26,6 +27,8 @@ pub(super) struct Names {
     pub(super) item: Option<Shape>,
     /// The run has failed, and these are its steps for that.
     pub(super) failing: bool,
+    /// The tables of the flow.
+    pub(super) tables: Tables,
 }
 
 /// What a step leaves behind.
@@ -59,7 +62,16 @@ impl Names {
 
     /// Before the first step.
     pub(super) fn of(trigger: Shape, all: Vec<String>) -> Self {
-        Self { trigger, steps: Vec::new(), all, guards: Vec::new(), current: None, item: None, failing: false }
+        Self {
+            trigger,
+            steps: Vec::new(),
+            all,
+            guards: Vec::new(),
+            current: None,
+            item: None,
+            failing: false,
+            tables: Tables::default(),
+        }
     }
 
     /// What is wrong with a reference.
@@ -76,6 +88,10 @@ impl Names {
             "error" => Some(
                 Problem::new("outside-on-error", "error is there only in the steps of the flow's on_error")
                     .fix("for the failure of one step, read steps.<id>.error behind it"),
+            ),
+            "now" => Some(
+                Problem::new("no-clock", "there is no clock in expressions: what they make is the same at every look")
+                    .fix("write run.started_at, which is when the run began"),
             ),
             other => {
                 let problem = Problem::new("unknown-name", format!("there is no name {other:?} in expressions"));

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::names::Names;
 use super::report::{Report, list, suggest};
 use super::shape::{self, Found, Shape, compatible};
+use super::tables;
 use super::tree::{Content, Node, escape, unescape};
 use crate::template::{Expression, Piece, Segment, Template, child};
 
@@ -131,6 +132,11 @@ impl Reading<'_, '_> {
     }
 
     fn check(&mut self, node: &Node, field: &str, expression: &Expression) {
+        for lookup in &expression.lookups {
+            if let Some(problem) = tables::check(&self.names.tables, lookup) {
+                self.report.add(node, field, problem);
+            }
+        }
         for reference in &expression.references {
             if let Some(problem) = self.names.check(reference, &expression.references) {
                 self.report.add(node, field, problem);

@@ -90,6 +90,11 @@ impl Zone {
         jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect()
     }
 
+    /// Its rules.
+    pub(crate) fn rules(&self) -> &TimeZone {
+        &self.rules
+    }
+
     /// `Europe/Berlin`.
     pub fn name(&self) -> &str {
         &self.name

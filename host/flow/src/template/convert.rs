@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value};
 
 /// What one template may make, in bytes of text plus [`NODE_BYTES`] per value. As
 /// much as an operation may return by default.
-const VALUE_BYTES_MAX: usize = 4 << 20;
+pub(super) const VALUE_BYTES_MAX: usize = 4 << 20;
 /// What every value costs beside its text.
 const NODE_BYTES: usize = 8;
 /// serde_json reads no deeper either, so that what is journaled can be read again.
@@ -72,7 +72,7 @@ fn too_deep() -> String {
 }
 
 /// A JSON value as expressions see it.
-pub(super) fn to_view(value: &Value) -> View {
+pub(crate) fn to_view(value: &Value) -> View {
     match value {
         Value::Null => View::from(()),
         Value::Bool(held) => View::from(*held),

@@ -1,26 +1,33 @@
 //! The one expression engine: sandboxed, strict about what is absent, limited in
-//! fuel, with a modest list of filters and no functions.
+//! fuel, with the filters of our own table and no functions.
 //!
-//! Filters that could make much out of little are our own, with limits.
+//! Every filter goes through one place, which names it in its errors and counts what
+//! it makes.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use minijinja::value::Rest;
-use minijinja::{Environment, Error, ErrorKind, Expression, UndefinedBehavior, Value as View, filters, tests};
+use minijinja::value::{Kwargs, Object, Rest, ValueKind, ValueOrKwargs};
+use minijinja::{Environment, Error, ErrorKind, Expression, State, UndefinedBehavior, Value as View, tests};
 use serde_json::Value;
 
 use super::convert::{Budget, to_items, to_json};
+use super::filters::{self, Call, Filter, Work};
 
 /// The function that looks up a reference which may be absent. Only we write it:
 /// people's expressions cannot call functions.
 pub(super) const LOOKUP: &str = "_lookup";
+/// Names of the scope that only the engine reads.
+pub(super) const TABLES: &str = "_tables";
+pub(super) const MADE: &str = "_made";
 /// Operations in one expression. There are no loops, so that a hundred is much; the
 /// work of filters grows with the values, which are limited in size.
 const FUEL: u64 = 1_000;
-/// What a text filter may make, in bytes; the same as a template's value.
-const TEXT_BYTES_MAX: usize = 4 << 20;
-/// What `split` may make: each part costs a value.
-const PARTS_MAX: usize = 100_000;
+/// What all filters of one evaluation may make on the way, in bytes of text, and a
+/// few for each item: sixteen times what it may make in the end.
+const MADE_BYTES_MAX: usize = 64 << 20;
+/// What an item of a list, or a field, counts.
+const ITEM_BYTES: usize = 16;
 
 static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(engine);
 
@@ -29,59 +36,26 @@ fn engine() -> Environment<'static> {
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.set_fuel(Some(FUEL));
     engine.add_function(LOOKUP, lookup);
-    add_filters(&mut engine);
+    filters::all().for_each(|filter| add_filter(&mut engine, filter));
     add_tests(&mut engine);
     engine
 }
 
+/// What the filters of one evaluation have made so far.
+#[derive(Debug, Default)]
+pub(super) struct Made(AtomicUsize);
+
+impl Object for Made {}
+
 macro_rules! registry {
     ($list:ident, $doc:literal, $add:ident, $method:ident: $($name:literal = $function:expr,)*) => {
         #[doc = $doc]
-        pub const $list: &[&str] = &[$($name),*];
+        pub(super) const $list: &[&str] = &[$($name),*];
 
         fn $add(engine: &mut Environment<'static>) {
             $(engine.$method($name, $function);)*
         }
     };
-}
-
-registry! { FILTERS, "Every filter of expressions: `value | upper`.", add_filters, add_filter:
-    "lower" = filters::lower,
-    "upper" = filters::upper,
-    "title" = filters::title,
-    "capitalize" = filters::capitalize,
-    "trim" = filters::trim,
-    "lines" = filters::lines,
-    "replace" = replace,
-    "split" = split,
-    "join" = join,
-    "tojson" = to_json_text,
-    "default" = filters::default,
-    "d" = filters::default,
-    "length" = filters::length,
-    "count" = filters::length,
-    "first" = filters::first,
-    "last" = filters::last,
-    "min" = filters::min,
-    "max" = filters::max,
-    "sum" = filters::sum,
-    "sort" = filters::sort,
-    "unique" = filters::unique,
-    "reverse" = filters::reverse,
-    "list" = filters::list,
-    "items" = filters::items,
-    "map" = filters::map,
-    "select" = filters::select,
-    "reject" = filters::reject,
-    "selectattr" = filters::selectattr,
-    "rejectattr" = filters::rejectattr,
-    "groupby" = filters::groupby,
-    "string" = filters::string,
-    "bool" = filters::bool,
-    "int" = filters::int,
-    "float" = filters::float,
-    "abs" = filters::abs,
-    "round" = filters::round,
 }
 
 registry! { TESTS, "Every test of expressions: `value is defined`.", add_tests, add_test:
@@ -133,6 +107,7 @@ fn words(error: &Error) -> String {
     match (error.kind(), error.detail()) {
         (ErrorKind::OutOfFuel, _) => format!("the expression takes more than {FUEL} operations"),
         (ErrorKind::UndefinedError, None) => "a value it reads is not there".to_owned(),
+        (ErrorKind::InvalidOperation, Some(detail)) if detail.starts_with("filter ") => detail.to_owned(),
         (kind, None) => kind.to_string(),
         (kind, Some(detail)) => format!("{kind}: {detail}"),
     }
@@ -145,58 +120,77 @@ fn lookup(root: View, path: Rest<View>) -> View {
     })
 }
 
+fn add_filter(engine: &mut Environment<'static>, filter: &'static Filter) {
+    let inner = format!("_{}", filter.name);
+    if let Work::Engine(add) = filter.work {
+        add(engine, inner.clone());
+    }
+    engine.add_filter(filter.name, move |state: &mut State<'_, '_>, arguments: Rest<ValueOrKwargs>| {
+        let arguments = arguments.into_values();
+        let made = match filter.work {
+            Work::Engine(_) => state.apply_filter(&inner, &arguments),
+            Work::Own(work) => own(filter, &arguments, work),
+            Work::Lookup => own(filter, &arguments, |call| filters::look_up(call, state.lookup(TABLES).as_ref())),
+        };
+        made.and_then(|made| count(state, made)).map_err(|error| named(filter, error))
+    });
+}
+
+/// An error with the filter's name; absence stays absence.
+fn named(filter: &Filter, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::UndefinedError | ErrorKind::OutOfFuel => error,
+        _ => {
+            let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+            refuse(format!("filter {}: {detail}", filter.name))
+        }
+    }
+}
+
 fn refuse(what: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, what)
 }
 
-fn within(bytes: usize) -> Result<(), Error> {
-    if bytes > TEXT_BYTES_MAX {
-        return Err(refuse(format!("the text would be larger than {} MiB", TEXT_BYTES_MAX >> 20)));
+/// A filter of ours: its arguments by their places, those given by name included.
+fn own(
+    filter: &'static Filter,
+    arguments: &[View],
+    work: impl FnOnce(&Call<'_>) -> Result<View, String>,
+) -> Result<View, Error> {
+    let Some((value, given)) = arguments.split_first() else { return Err(refuse("has no value".to_owned())) };
+    if value.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
     }
-    Ok(())
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the engine calls filters with owned arguments")]
-fn replace(text: String, from: String, to: String) -> Result<String, Error> {
-    let hits = text.matches(&from).count();
-    within(text.len().saturating_add(hits.saturating_mul(to.len())))?;
-    Ok(text.replace(&from, &to))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the engine calls filters with owned arguments")]
-fn split(text: String, at: Option<String>) -> Result<Vec<String>, Error> {
-    let parts: Vec<String> = match at.as_deref() {
-        None => text.split_whitespace().take(PARTS_MAX + 1).map(str::to_owned).collect(),
-        Some("") => return Err(refuse("split needs something to split at".to_owned())),
-        Some(at) => text.split(at).take(PARTS_MAX + 1).map(str::to_owned).collect(),
+    let (placed, by_name) = match given.split_last() {
+        Some((last, placed)) if last.is_kwargs() => (placed, Some(Kwargs::try_from(last.clone())?)),
+        Some(_) | None => (given, None),
     };
-    if parts.len() > PARTS_MAX {
-        return Err(refuse(format!("split makes more than {PARTS_MAX} parts")));
+    let names: Vec<&str> = by_name.iter().flat_map(Kwargs::args).collect();
+    if let Some(wrong) = filter.refuse(placed.len(), &names) {
+        return Err(refuse(wrong));
     }
-    Ok(parts)
+    let mut all = placed.to_vec();
+    if let Some(by_name) = &by_name {
+        for (at, name) in filter.required.iter().chain(filter.optional).enumerate() {
+            if by_name.has(name) {
+                all.resize(all.len().max(at + 1), View::UNDEFINED);
+                all[at] = by_name.get(name)?;
+            }
+        }
+    }
+    work(&Call::new(value, &all)).map_err(refuse)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the engine calls filters with owned arguments")]
-fn join(items: View, between: Option<String>) -> Result<String, Error> {
-    let between = between.unwrap_or_default();
-    let mut text = String::new();
-    for (at, item) in items.try_iter()?.enumerate() {
-        if item.is_undefined() {
-            return Err(Error::from(ErrorKind::UndefinedError));
-        }
-        if at > 0 {
-            text.push_str(&between);
-        }
-        match item.as_str() {
-            Some(part) => text.push_str(part),
-            None => text.push_str(&item.to_string()),
-        }
-        within(text.len())?;
+/// Counts what a filter made: together, the filters of an evaluation make so much.
+fn count(state: &State<'_, '_>, made: View) -> Result<View, Error> {
+    let bytes = match made.kind() {
+        ValueKind::String => made.as_str().map_or(0, str::len),
+        _ => made.len().unwrap_or(1).saturating_mul(ITEM_BYTES),
+    };
+    if let Some(all) = state.lookup(MADE).as_ref().and_then(View::downcast_object_ref::<Made>)
+        && all.0.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > MADE_BYTES_MAX
+    {
+        return Err(refuse(format!("the expression makes more than {} MiB on its way", MADE_BYTES_MAX >> 20)));
     }
-    Ok(text)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the engine calls filters with owned arguments")]
-fn to_json_text(value: View) -> Result<String, Error> {
-    to_json(&value, &mut Budget::default(), 0).map(|value| value.to_string()).map_err(refuse)
+    Ok(made)
 }

@@ -5,13 +5,13 @@
 //! plain reference: they never see the engine.
 
 use minijinja::Expression as Program;
-use model::nearest;
 
 use super::convert::{self, Budget};
 use super::engine;
 use super::path::{Path, Segment};
 use super::scan::{self, Kind, Token};
 use super::scope::Scope;
+use super::uses::{self, Lookup, mark, word};
 
 /// Longer expressions belong in a step of their own.
 pub(crate) const EXPRESSION_BYTES_MAX: usize = 4_096;
@@ -23,6 +23,8 @@ const WORDS: [&str; 13] =
 pub(crate) struct Expression {
     /// Every reference in it, in the order of the text.
     pub(crate) references: Vec<Reference>,
+    /// Every look into a table of the flow.
+    pub(crate) lookups: Vec<Lookup>,
     work: Work,
 }
 
@@ -55,7 +57,7 @@ impl Expression {
             return Err(format!("the expression is longer than {EXPRESSION_BYTES_MAX} characters"));
         }
         let tokens = scan::tokens(source)?;
-        check_words(&tokens)?;
+        let lookups = uses::check(&tokens)?;
         check_calls(&tokens)?;
         let references = references(&tokens)?;
         let work = match references.as_slice() {
@@ -64,7 +66,7 @@ impl Expression {
             }
             _ => Work::Program(Box::new(engine::compile(&rewrite(source, &references))?)),
         };
-        Ok(Self { references, work })
+        Ok(Self { references, lookups, work })
     }
 
     /// The path, when the expression is one plain reference.
@@ -117,23 +119,6 @@ fn rewrite(source: &str, references: &[Reference]) -> String {
     }
     text.push_str(&source[from..]);
     text
-}
-
-/// The engine would find unknown filters and tests only when it comes to them.
-fn check_words(tokens: &[Token<'_>]) -> Result<(), String> {
-    for at in 0..tokens.len() {
-        let (kind, known, name) = match (mark(tokens, at), word(tokens, at)) {
-            (Some("|"), _) => ("filter", engine::FILTERS, word(tokens, at + 1)),
-            (_, Some("is")) if word(tokens, at + 1) == Some("not") => ("test", engine::TESTS, word(tokens, at + 2)),
-            (_, Some("is")) => ("test", engine::TESTS, word(tokens, at + 1)),
-            _ => continue,
-        };
-        let Some(name) = name.filter(|name| !known.contains(name)) else { continue };
-        let near = nearest(name, known.iter().copied())
-            .map_or_else(|| format!("there is {}", known.join(", ")), |near| format!("write {near}"));
-        return Err(format!("there is no {kind} {name:?}: {near}"));
-    }
-    Ok(())
 }
 
 /// There is nothing to call but filters and tests.
@@ -214,18 +199,4 @@ fn link(tokens: &[Token<'_>], at: usize) -> Option<(Segment, usize)> {
 
 fn follows(tokens: &[Token<'_>], at: usize, words: &[&str]) -> bool {
     words.iter().enumerate().all(|(offset, wanted)| word(tokens, at + offset) == Some(wanted))
-}
-
-fn word<'a>(tokens: &[Token<'a>], at: usize) -> Option<&'a str> {
-    match tokens.get(at)?.kind {
-        Kind::Name(name) => Some(name),
-        Kind::Text(_) | Kind::Number(_) | Kind::Mark(_) => None,
-    }
-}
-
-fn mark<'a>(tokens: &[Token<'a>], at: usize) -> Option<&'a str> {
-    match tokens.get(at)?.kind {
-        Kind::Mark(mark) => Some(mark),
-        Kind::Name(_) | Kind::Text(_) | Kind::Number(_) => None,
-    }
 }

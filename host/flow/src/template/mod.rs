@@ -8,9 +8,12 @@
 mod convert;
 mod engine;
 mod expression;
+mod filters;
 mod path;
+mod reference;
 mod scan;
 mod scope;
+mod uses;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -18,16 +21,17 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-pub use engine::{FILTERS, TESTS};
+pub use reference::reference;
 
 use crate::document::ITEMS_MAX;
 
-pub(crate) use convert::{Budget, charge, is_true};
+pub(crate) use convert::{Budget, charge, is_true, to_view};
 pub(crate) use expression::{Expression, Reference};
 #[cfg(test)]
 pub(crate) use path::parse_path;
 pub(crate) use path::{Path, Segment, child, show};
 pub(crate) use scope::{Known, Scope};
+pub(crate) use uses::Lookup;
 
 /// A JSON value in which texts may hold expressions. Serialised as written.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ use model::StepId;
 use serde_json::{Value, json};
 
 use super::convert::to_view;
+use super::engine;
 use super::path::{Path, Segment, show};
 use crate::plan::Plan;
 use crate::run::RunFacts;
@@ -98,6 +99,8 @@ impl Scope<'_> {
         View::from_object(Names {
             trigger: self.trigger.clone(),
             steps: View::from_object(Steps(Arc::clone(self.outputs))),
+            tables: self.plan.tables.view(),
+            made: View::from_object(engine::Made::default()),
             run: to_view(&self.run_value()),
             flow: to_view(&self.flow_value()),
             env: View::from(self.run.environment.as_str()),
@@ -155,6 +158,8 @@ fn missing(parent: &Value, path: &[Segment]) -> String {
 struct Names {
     trigger: Known,
     steps: View,
+    tables: View,
+    made: View,
     run: View,
     flow: View,
     env: View,
@@ -167,6 +172,8 @@ impl Object for Names {
         match key.as_str()? {
             "trigger" => Some(self.trigger.view()),
             "steps" => Some(self.steps.clone()),
+            engine::TABLES => Some(self.tables.clone()),
+            engine::MADE => Some(self.made.clone()),
             "run" => Some(self.run.clone()),
             "flow" => Some(self.flow.clone()),
             "env" => Some(self.env.clone()),
