@@ -290,6 +290,50 @@ fn a_cancelled_run_waits_for_the_call_under_way_and_says_what_is_in_doubt() {
     assert!(matches!(cancelled.effects.as_slice(), [Effect::Finish(_)]), "nothing is under way: {cancelled:?}");
 }
 
+const DOUBT: &str = "
+steps:
+  - id: each
+    foreach: [1, 2]
+    concurrency: 2
+    steps:
+      - { id: post, uses: chat/post-message, connection: team-chat, input: { channel: '#a', text: '{{ item }}' } }
+on_error:
+  - { id: tell, uses: chat/post-message, connection: team-chat, input: { channel: '#b', text: 'failed' } }
+";
+
+#[test]
+fn what_may_have_happened_is_not_hidden_by_another_end() {
+    let doubt = plan(&manual(DOUBT));
+    // The call in the steps for a failure is lost: that is what somebody has to look at.
+    let world = |call: &flow::Call| match call.step.as_str() {
+        "tell" => Err((transient(), true)),
+        _ => Err((Failure::NotFound { message: "gone".to_owned() }, true)),
+    };
+    let ending = Driven::from_start(&doubt, json!({}), &world).ending.unwrap();
+    let code = |ending: &Ending| ending.failure.as_ref().map(|failure| failure.to_problem().code);
+    assert_eq!((ending.outcome, ending.step.as_ref().map(model::StepId::as_str)), (Outcome::Failed, Some("tell")));
+    assert_eq!(code(&ending).as_deref(), Some("may-have-happened"));
+    // One item is in doubt, and somebody ends the run before the other one has answered.
+    let mut driven = Driven::default();
+    let event = Event::Started { trigger: Arc::new(json!({})), run: run_facts() };
+    driven.take(step(&doubt, &State::new(), event));
+    let answer = |index| {
+        let (step, iteration) = ("post".parse().unwrap(), flow::Iteration::default().item(index));
+        Event::CallFailed { step, iteration, failure: transient(), sent: true }
+    };
+    driven.take(step(&doubt, &driven.state.clone(), answer(0)));
+    driven.take(step(&doubt, &driven.state.clone(), Event::Cancelled { reason: "x".to_owned() }));
+    let success = Event::CallSucceeded {
+        step: "post".parse().unwrap(),
+        iteration: flow::Iteration::default().item(1),
+        output: Arc::new(json!({})),
+    };
+    let transition = step(&doubt, &driven.state, success);
+    let Some(Effect::Finish(ending)) = transition.effects.last() else { panic!("{transition:?}") };
+    assert_eq!((ending.outcome, code(ending).as_deref()), (Outcome::Cancelled, Some("may-have-happened")));
+    assert_eq!(ending.iteration.index(), Some(0));
+}
+
 const EACH: &str = "
 steps:
   - id: each

@@ -10,7 +10,7 @@ use super::event::{Call, Effect, Event, Transition};
 use super::iteration::{Iteration, Spot};
 use super::retry::{Verdict, decide};
 use super::state::{Attempt, Place, State};
-use super::walk::{Walk, ending};
+use super::walk::{Walk, ending, is_unclear};
 use crate::plan::{Action, Outcome, Plan};
 
 /// What follows from an event: deterministic, without clock or randomness. The
@@ -179,17 +179,18 @@ impl Walk<'_> {
 
     /// The end that a person asked for: with what is in doubt, if something is.
     pub(super) fn end_cancelled(&mut self, reason: String) {
-        let doubt = self.state.threads.values().find_map(|thread| match &thread.place {
-            Place::Broken(spot, failure @ Failure::MayHaveHappened { .. }) => Some((spot.clone(), failure.clone())),
-            Place::Broken(..)
-            | Place::Start
+        let mut broken = self.state.threads.values().filter_map(|thread| match &thread.place {
+            Place::Broken(spot, failure) => Some((spot.clone(), failure.clone())),
+            // An item's doubt stays with its loop, which waits for the other items.
+            Place::Looping(_, around) => around.broken().map(|broken| (broken.at.clone(), broken.failure.clone())),
+            Place::Start
             | Place::Behind(_)
             | Place::In(..)
             | Place::Calling(_)
             | Place::Waiting(..)
-            | Place::Paused(..)
-            | Place::Looping(..) => None,
+            | Place::Paused(..) => None,
         });
+        let doubt = broken.find(|(_, failure)| is_unclear(failure));
         let (spot, failure) = doubt.unzip();
         let spot = spot.or_else(|| self.state.current().into_iter().next());
         let (step, iteration) = spot.map(|spot| (spot.step, spot.iteration)).unzip();

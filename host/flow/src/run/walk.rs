@@ -63,8 +63,13 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn finish(&mut self, ending: Ending) {
-        // A run that has failed ends as it failed, however its steps for that went.
-        let ending = self.state.failing.as_ref().map_or(ending, |failing| failing.ending.clone());
+        // A run that has failed ends as it failed, however its steps for that went; only
+        // what may have happened in them counts more, since a person has to look.
+        let is_news = ending.failure.as_ref().is_some_and(is_unclear);
+        let ending = match &self.state.failing {
+            Some(failing) if !is_news => failing.ending.clone(),
+            Some(_) | None => ending,
+        };
         self.transition.effects.retain(|effect| matches!(effect, Effect::Release { .. }));
         self.release_all();
         self.record(Entry::Finished(ending.clone()));
