@@ -2,7 +2,7 @@
 
 use flow::Answer;
 use model::{Problem, RunId};
-use store::{Batch, Order};
+use store::{Batch, CommitError, Order};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -72,13 +72,23 @@ impl Engine {
         decision.decided = Some(Decided { outcome: outcome.to_owned(), by: by.to_owned(), at_ms, comment });
         let mut batch = Batch::new();
         let (run, place) = split(id)?;
-        DECISIONS.put(&mut batch, &[run.as_str().as_bytes(), place.as_bytes()], &decision)?;
+        let parts = [run.as_str().as_bytes(), place.as_bytes()];
+        DECISIONS.expect_present(&mut batch, &parts);
+        DECISIONS.put(&mut batch, &parts, &decision)?;
         if let Some(Decided { outcome, by, comment, .. }) = decision.decided.clone() {
             let answer = Answer::Decided { outcome, by, at: timestamp(at_ms), comment };
             self.put_message(&mut batch, &run, &Message::Answer { spot: decision.spot.clone(), answer })?;
         }
-        self.0.store.commit(batch).await?;
-        self.0.queue.push_stored(run);
+        match self.0.store.commit(batch).await {
+            Ok(_) => {}
+            // The run has ended meanwhile.
+            Err(CommitError::Conflict { .. }) => {
+                check_undecided(&self.approval(id)?)?;
+                return Err(EngineError::NotFound(unknown(id)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.wake(&run).await;
         Ok(decision)
     }
 }

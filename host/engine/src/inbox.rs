@@ -5,6 +5,8 @@
 //! the batch of what followed. Invariant: a message is taken once, whatever crashes;
 //! one to a run that has ended is dropped.
 
+use std::collections::BTreeSet;
+
 use flow::{Answer, Event, Spot};
 use model::{Problem, RunId};
 use serde::{Deserialize, Serialize};
@@ -63,7 +65,29 @@ impl Engine {
         let mut batch = Batch::new();
         self.put_message(&mut batch, id, &Message::Cancel { by: by.to_owned(), reason: reason.to_owned() })?;
         self.0.store.commit(batch).await?;
-        self.0.queue.push_stored(id.clone());
+        self.wake(id).await;
+        Ok(())
+    }
+
+    /// Wakes a run that has a message. One that has ended meanwhile takes none: what it
+    /// was sent goes, now or at the next start.
+    pub(crate) async fn wake(&self, run: &RunId) {
+        if self.0.queue.push_stored(run.clone()) {
+            return;
+        }
+        if let Err(error) = self.forget_messages(run).await {
+            tracing::warn!(%run, error = &error as &dyn std::error::Error, "messages to a run that has ended are left");
+        }
+    }
+
+    async fn forget_messages(&self, run: &RunId) -> Result<(), EngineError> {
+        let page =
+            INBOX.list(&*self.0.store, &[run.as_str().as_bytes()], None, crate::flows::PAGE, Order::Ascending)?;
+        let mut batch = Batch::new();
+        page.iter().for_each(|(key, _)| batch.delete(key));
+        if !batch.is_empty() {
+            self.0.store.commit(batch).await?;
+        }
         Ok(())
     }
 
@@ -79,16 +103,33 @@ impl Engine {
     /// Wakes every run that has a message: at start, since a wake does not outlast the
     /// host.
     pub(crate) fn wake_addressed(&self) -> Result<(), EngineError> {
-        let mut after: Option<Vec<u8>> = None;
+        for run in self.addressed()? {
+            self.0.queue.push_stored(run);
+        }
+        Ok(())
+    }
+
+    /// Forgets what was sent to runs that have ended: at start, should the host have
+    /// stopped before it could.
+    pub(crate) async fn forget_unheard(&self) -> Result<(), EngineError> {
+        for run in self.addressed()? {
+            if OPEN.get(&*self.0.store, &[run.as_str().as_bytes()])?.is_none() {
+                self.forget_messages(&run).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The runs that have a message.
+    fn addressed(&self) -> Result<BTreeSet<RunId>, EngineError> {
+        let (mut runs, mut after) = (BTreeSet::new(), None::<Vec<u8>>);
         loop {
             let page = INBOX.list(&*self.0.store, &[], after.as_deref(), crate::flows::PAGE, Order::Ascending)?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
+            let Some((last, _)) = page.last() else { return Ok(runs) };
             after = Some(last.to_vec());
             for (key, _) in page {
                 let run = INBOX.parts(&key).and_then(|parts| String::from_utf8(parts.into_iter().next()?).ok());
-                if let Some(run) = run.and_then(|run| run.parse::<RunId>().ok()) {
-                    self.0.queue.push_stored(run);
-                }
+                runs.extend(run.and_then(|run| run.parse::<RunId>().ok()));
             }
         }
     }

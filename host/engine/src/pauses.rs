@@ -7,7 +7,7 @@ use flow::{Answer, Pause, Spot, Trigger};
 use model::{Environment, Failure, FlowId, Problem, RunId};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use store::{Batch, Order};
+use store::{Batch, CommitError, Order};
 
 use crate::accept::check_event;
 use crate::engine::Engine;
@@ -140,11 +140,17 @@ impl Engine {
             let run = WAITS.parts(&row).and_then(|parts| String::from_utf8(parts.into_iter().nth(3)?).ok());
             let Some(run) = run.and_then(|run| run.parse::<RunId>().ok()) else { continue };
             let mut batch = Batch::new();
+            batch.expect_present(&row);
             batch.delete(&row);
             let answer = Answer::Signalled { payload: payload.clone() };
             self.put_message(&mut batch, &run, &Message::Answer { spot: wait.spot, answer })?;
-            self.0.store.commit(batch).await?;
-            self.0.queue.push_stored(run.clone());
+            match self.0.store.commit(batch).await {
+                Ok(_) => {}
+                // Another event was first, or the time was up.
+                Err(CommitError::Conflict { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            self.wake(&run).await;
             reached.push(run);
         }
         Ok(reached)

@@ -141,7 +141,9 @@ impl Engine {
         run.put_dead(&mut batch, self.now_ms(), spot, failure.clone())?;
         let parent = self.put_return(&run, &mut batch, Some(&failure), &Arc::default())?;
         self.keep(batch).await?;
-        parent.into_iter().for_each(|parent| self.0.queue.push_stored(parent));
+        if let Some(parent) = parent {
+            self.wake(&parent).await;
+        }
         let mut result = result(&run, None);
         result.problem = Some(failure.to_problem());
         Ok(Some(result))
@@ -151,7 +153,8 @@ impl Engine {
         let mut stepped = match begun {
             Some(begun) => begun,
             None if run.record.status == RunStatus::Received => match self.receive(&mut run).await? {
-                Some(stepped) => stepped,
+                // What was sent to it before it had an event.
+                Some(stepped) => Stepped { answered: true, ..stepped },
                 None => return Ok(run.record.status.is_final().then(|| result(&run, None))),
             },
             None => {
@@ -162,13 +165,13 @@ impl Engine {
         };
         let mut calls = FuturesUnordered::new();
         loop {
-            self.tell_others(&mut stepped);
-            if std::mem::take(&mut stepped.answered) {
-                self.take_messages(&mut run, &mut stepped).await?;
-                continue;
-            }
+            self.tell_others(&mut stepped).await;
             if stepped.ended {
                 break;
+            }
+            if std::mem::take(&mut stepped.answered) || self.0.queue.take_wake(run.id()) {
+                self.take_messages(&mut run, &mut stepped).await?;
+                continue;
             }
             for call in std::mem::take(&mut stepped.calls) {
                 calls.push(self.perform(run.flow.clone(), run.id().clone(), call));
@@ -185,6 +188,14 @@ impl Engine {
                     }
                 },
             };
+            // Whoever was told that it is heard was first: an end that somebody asked for
+            // comes before another call, an event before the time was up.
+            if self.0.queue.take_wake(run.id()) {
+                self.take_messages(&mut run, &mut stepped).await?;
+                if stepped.ended {
+                    continue;
+                }
+            }
             let mut batch = Batch::new();
             // Asked again: the call may have taken long.
             let held = self.is_held(&run);
@@ -199,11 +210,13 @@ impl Engine {
     }
 
     /// What was made durable for other runs sets them going.
-    fn tell_others(&self, stepped: &mut Stepped) {
+    async fn tell_others(&self, stepped: &mut Stepped) {
         for child in stepped.children.drain(..) {
             self.0.queue.push_stored(child.id().clone());
         }
-        stepped.wake.drain(..).for_each(|run| self.0.queue.push_stored(run));
+        for run in std::mem::take(&mut stepped.wake) {
+            self.wake(&run).await;
+        }
     }
 
     /// Nothing is under way: the run comes back when its next time has come. Without

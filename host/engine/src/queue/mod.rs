@@ -161,11 +161,22 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Wakes a run: it is ready, or will be once its worker is done with it.
-    pub(crate) fn push_stored(&self, run: RunId) {
-        let Some(lane) = (self.directory)(&run) else { return };
+    /// Wakes a run: it is ready, or will be once its worker is done with it. False: there
+    /// is no such run any more.
+    pub(crate) fn push_stored(&self, run: RunId) -> bool {
+        let Some(lane) = (self.directory)(&run) else { return false };
         self.lock().wake(&run, &lane, Job::Stored(run.clone()));
         self.changed.notify_one();
+        true
+    }
+
+    /// Whether a run was woken while it is worked on; its worker sees to that now, and
+    /// the run is not made ready again for it.
+    pub(crate) fn take_wake(&self, run: &RunId) -> bool {
+        match self.lock().standing.get_mut(&name(run)) {
+            Some(Standing::Working { woken }) => std::mem::take(woken),
+            Some(Standing::Ready) | None => false,
+        }
     }
 
     /// The run becomes ready at this time, and no more at one that was said before.
@@ -280,7 +291,9 @@ impl Queue {
         }
         drop(waiting);
         let count = due.len();
-        due.into_iter().for_each(|run| self.push_stored(run));
+        for run in due {
+            self.push_stored(run);
+        }
         count
     }
 }

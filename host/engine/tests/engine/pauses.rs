@@ -187,3 +187,35 @@ async fn a_call_that_cannot_begin_fails_its_step_with_the_reason() {
     let Err(EngineError::Invalid(problems)) = refused else { panic!("{refused:?}") };
     assert!(problems.iter().any(|problem| problem.code == "call-cycle"), "{problems:?}");
 }
+
+#[tokio::test]
+async fn of_two_events_at_once_a_wait_takes_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::open(folder.path(), &clock(), 100);
+    host.publish(
+        "
+version: 1
+id: paid
+name: Paid
+trigger: { manual: {} }
+steps: [{ id: paid, wait: { event: invoice.paid, key: '1', timeout: 1d } }]
+output: '{{ steps.paid }}'
+",
+    )
+    .await;
+    host.engine.run().expect("running");
+    let run = host.engine.start(&test(), &id("paid"), json!({}), "ana").await.expect("started");
+    host.settled().await;
+    let environment = test();
+    let signal = |by: &'static str| host.engine.signal(&environment, "invoice.paid", "1", json!({ "by": by }));
+    let (one, other) = tokio::join!(signal("one"), signal("other"));
+    let (one, other) = (one.expect("signalled"), other.expect("signalled"));
+    assert_eq!(
+        [one.len() + other.len(), usize::from(one == [run.clone()])],
+        [1, 1],
+        "the first one is told, and only it"
+    );
+    assert_eq!(host.ended(&run).await, RunStatus::Succeeded);
+    let output = host.engine.show_run(&run).expect("a run").output;
+    assert_eq!(output, Some(json!({ "by": "one" })));
+}
