@@ -12,17 +12,24 @@ use crate::workspace::{spoken, target};
 /// Small storms: the moment of the kill matters, not the length of the queue.
 const DELIVERIES: usize = 40;
 
-/// Kills a host this often under load and settles one claim over all of it.
+/// Kills a host this often under load, or until then, and settles one claim over all
+/// of it.
 ///
 /// # Errors
 /// The stage cannot be set.
-pub fn kill_loop(kills: usize, claims: &mut Claims) -> Result<()> {
+pub fn kill_loop(kills: usize, until: Option<Instant>, claims: &mut Claims) -> Result<()> {
     let started = Instant::now();
     let mut stage = Stage::set(&target().join("kills"), false)?;
     let (mut done, mut silent, mut uncertain, mut repeated) = (0, 0, 0, 0);
     let mut longest = Duration::ZERO;
     let mut broken = Vec::new();
+    let mut killed = 0;
     for kill in 0..kills {
+        if until.is_some_and(|until| Instant::now() >= until) {
+            println!("   the time was over after {kill} of {kills} kills");
+            break;
+        }
+        killed += 1;
         match stage.weather(&storm(kill)) {
             Ok(aftermath) => {
                 done += aftermath.verdict.done;
@@ -38,11 +45,11 @@ pub fn kill_loop(kills: usize, claims: &mut Claims) -> Result<()> {
             }
         }
     }
-    println!("   {kills} kills in {}, back after {} at most", spoken(started.elapsed()), spoken(longest));
+    println!("   {killed} kills in {}, back after {} at most", spoken(started.elapsed()), spoken(longest));
     println!("   {done} delivered once, {silent} rightly without effect, {uncertain} \"may have happened\"");
     println!("   {repeated} kept although their answer was lost, {} broken promises", broken.len());
     let outcome = if broken.is_empty() { Ok("0 lost, 0 doubled".to_owned()) } else { Err(broken.join("; ")) };
-    claims.settle(&format!("{kills} kills under load lose and double nothing"), outcome);
+    claims.settle(&format!("{killed} kills under load lose and double nothing"), outcome);
     if let Err(error) = stage.stop() {
         claims.settle("the host stops cleanly after the kills", Err(format!("{error:#}")));
     }

@@ -65,7 +65,7 @@ enum Task {
         /// Only lives through the simulated world of this seed, aloud.
         #[arg(long)]
         seed: Option<u64>,
-        /// Only this part, in its short form: power, syscalls, errors, full, counting, damage.
+        /// Only this part, in its short form: kills, power, counting, syscalls, errors, full, damage.
         #[arg(long, conflicts_with = "seed")]
         only: Option<String>,
     },
@@ -127,7 +127,7 @@ fn suite(run: impl FnOnce(&mut Suite)) -> bool {
 fn kill(count: usize) -> Result<bool> {
     demo::build()?;
     let mut claims = Claims::default();
-    kills::kill_loop(count, &mut claims)?;
+    kills::kill_loop(count, None, &mut claims)?;
     println!("{}", claims.summary());
     Ok(claims.held())
 }

@@ -143,22 +143,23 @@ impl Progress {
     }
 }
 
-/// Sends every delivery over several connections at once, until each has an answer.
+/// Sends every delivery over several connections at once, until each has an answer; to
+/// these paths, in turns.
 pub fn deliver_all(
     to: SocketAddr,
-    path: &str,
+    paths: &[String],
     deliveries: Vec<Delivery>,
     connections: usize,
     progress: &Progress,
 ) -> Outcome {
-    let waiting = Mutex::new(VecDeque::from(deliveries));
+    let waiting = Mutex::new(paths.iter().cycle().zip(deliveries).collect::<VecDeque<_>>());
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let outcome = Mutex::new(Outcome::default());
     thread::scope(|scope| {
         for _ in 0..connections {
             scope.spawn(|| {
                 let mut client = Client::new(to);
-                while let Some(delivery) = next() {
+                while let Some((path, delivery)) = next() {
                     let result = deliver(&mut client, path, &delivery, progress);
                     let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                     match result {

@@ -24,6 +24,8 @@ use crate::workspace::{empty_folder, plugins, root, short, words};
 pub const WORKERS: usize = 4;
 /// Below `/hooks`: the flow under test.
 pub const HOOK: &str = "/hooks/test/bug-to-slack";
+/// Flows that one command applies.
+const FLOWS_AT_ONCE: usize = 50;
 /// The four connectors, in the order they are installed.
 const CONNECTORS: [&str; 4] = ["github", "slack", "files", "http"];
 
@@ -38,6 +40,8 @@ pub struct Stage {
     webhook_secret: String,
     slack_token: String,
     verbose: bool,
+    /// Where a storm's deliveries go, in turns.
+    paths: Vec<String>,
 }
 
 impl Stage {
@@ -78,6 +82,7 @@ impl Stage {
             webhook_secret: secret("hook"),
             slack_token: secret("xoxb-demo"),
             verbose,
+            paths: vec![HOOK.to_owned()],
         };
         stage.write_documents()?;
         stage.host = Some(Host::start(settings)?);
@@ -154,6 +159,32 @@ impl Stage {
         self.must(&["connection", "check", "slack"])?;
         self.must(&["flow", "apply", &self.flow("bug-to-slack"), &self.flow("status-to-issue")])?;
         Ok(())
+    }
+
+    /// Publishes so many copies of the flow under test; storms go to them in turns.
+    ///
+    /// # Errors
+    /// A command fails: what it printed.
+    pub fn copy_flow(&mut self, copies: usize) -> Result<()> {
+        let folder = self.folder.join("flows");
+        let document = fs::read_to_string(folder.join("bug-to-slack.yaml"))?;
+        let mut files = Vec::new();
+        for copy in 0..copies {
+            let file = folder.join(format!("copy-{copy}.yaml"));
+            fs::write(&file, document.replace("id: bug-to-slack", &format!("id: bug-to-slack-{copy}")))?;
+            files.push(file.display().to_string());
+        }
+        for some in files.chunks(FLOWS_AT_ONCE) {
+            let arguments: Vec<&str> = ["flow", "apply"].into_iter().chain(some.iter().map(String::as_str)).collect();
+            self.must(&arguments)?;
+        }
+        self.paths = (0..copies).map(|copy| format!("{HOOK}-{copy}")).collect();
+        Ok(())
+    }
+
+    /// Where a storm's deliveries go, in turns.
+    pub fn paths(&self) -> &[String] {
+        &self.paths
     }
 
     /// Runs a command of the host's that has to succeed.

@@ -11,7 +11,7 @@ use crate::github::Delivery;
 use crate::judge::{Evidence, Verdict, judge, unsettled};
 use crate::receiver::Received;
 use crate::sender::{Accepted, Outcome, Progress, deliver_all};
-use crate::stage::{HOOK, Stage, WORKERS};
+use crate::stage::{Stage, WORKERS};
 
 /// Without any progress for this long, what is missing is lost.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -99,13 +99,13 @@ impl Stage {
     ) -> Result<Aftermath> {
         let deliveries = self.deliveries(storm);
         let hooks = self.hooks()?;
-        let connections = storm.connections;
+        let (connections, paths) = (storm.connections, self.paths().to_vec());
         let before = self.receiver().received().len();
         let notes_before = self.notes().len();
         let progress = Progress::new();
         let (mut ends, mut outcome) = (Ends::default(), Outcome::default());
         thread::scope(|scope| -> Result<()> {
-            let sending = scope.spawn(|| deliver_all(hooks, HOOK, deliveries, connections, &progress));
+            let sending = scope.spawn(|| deliver_all(hooks, &paths, deliveries, connections, &progress));
             let is_over = || sending.is_finished();
             let came_back = meanwhile(self, &Sending { progress: &progress, is_over: &is_over });
             if came_back.is_err() {

@@ -62,7 +62,7 @@ impl Suite {
         }
         self.part("kill loop", || {
             let mut claims = Claims::default();
-            kills::kill_loop(KILLS, &mut claims)?;
+            kills::kill_loop(KILLS, None, &mut claims)?;
             println!("{}", claims.summary());
             ensure!(claims.held(), "a claim did not hold");
             Ok(())

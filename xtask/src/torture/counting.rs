@@ -1,11 +1,12 @@
-//! A counting upstream: thousands of flows, hundreds of kills, every effect counted.
+//! A counting upstream: thousands of deliveries to hundreds of flows, hundreds of kills,
+//! every effect counted.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use super::Part;
-use super::tally::Sum;
+use super::tally::{Counted, Sum};
 use crate::stage::Stage;
 use crate::storm::{Ends, Storm};
 
@@ -14,8 +15,9 @@ const CONNECTIONS: usize = 8;
 
 /// Kills a host evenly over one long storm, then counts.
 pub(super) fn count(part: &mut Part<'_>) -> Result<()> {
-    let (deliveries, kills) = part.scale.counted;
+    let Counted { flows, deliveries, kills } = part.scale.counted;
     let mut stage = Stage::set(&part.folder, false)?;
+    stage.copy_flow(flows)?;
     let storm = Storm { name: "count".to_owned(), deliveries, connections: CONNECTIONS, kill_at: deliveries };
     let mut killed = 0;
     let aftermath = stage.ride_out(&storm, |stage, sending| {
@@ -34,7 +36,7 @@ pub(super) fn count(part: &mut Part<'_>) -> Result<()> {
     });
     let mut sum = Sum::default();
     sum.add("count", aftermath);
-    println!("   {deliveries} flows, {killed} kills");
+    println!("   {deliveries} deliveries to {flows} flows, {killed} kills");
     sum.settle("each effect of a counting upstream happens once, or is a dead letter that says so", part.claims);
     stage.stop()
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::Part;
+use super::strace::{self, Injection};
 use super::tally::Sum;
-use super::{Part, strace};
 use crate::stage::Stage;
 use crate::storm::{Aftermath, Ends, Storm};
 
@@ -18,8 +19,10 @@ const FAULTS: [(&str, &str); 5] = [
     ("fsync", "error=EIO"),
     ("ftruncate", "error=EIO"),
 ];
-/// A scripted run has fewer calls of one kind in one thread.
+/// A scripted run has fewer calls of one kind in one thread; one in which three faults in
+/// a row find no call has none left.
 const MOMENTS_MAX: usize = 40;
+const UNMET_MAX: usize = 3;
 /// What a host that still writes needs for the script. One that has stopped writing
 /// answers 503, until whoever watches over it starts it again.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -35,22 +38,22 @@ pub(super) fn fail_each(part: &mut Part<'_>) -> Result<()> {
     stage.stop()?;
     let mut sum = Sum::default();
     for (call, error) in FAULTS {
-        let (mut met, mut restarted) = (0, 0);
+        let (mut met, mut unmet, mut restarted) = (0, 0, 0);
         // Moments are drawn wide apart: each costs a start, and neighbours are alike.
         for moment in (1..=MOMENTS_MAX).step_by(part.scale.every.max(2)) {
-            if part.is_late() {
+            if unmet == UNMET_MAX || part.is_late() {
                 break;
             }
             let name = format!("{call}{}{moment}", &error[error.len() - 3..]);
-            let tracer = strace::injecting(call, error, moment);
+            let injection = Injection::new(&part.folder, call, error, moment);
             let mut again = false;
-            if !sum.add(&name, scripted(&mut stage, &name, &tracer, &mut again)) {
+            if !sum.add(&name, scripted(&mut stage, &name, &injection.tracer, &mut again)) {
                 break;
             }
-            met += 1;
+            (met, unmet) = if injection.was_met() { (met + 1, 0) } else { (met, unmet + 1) };
             restarted += usize::from(again);
         }
-        println!("   {met} runs with {error} at {call}, {restarted} needed a restart");
+        println!("   {met} calls of {call} met {error}, {restarted} hosts needed a restart");
     }
     sum.settle("an I/O error or a full disk at any write or sync loses and doubles nothing", part.claims);
     Ok(())

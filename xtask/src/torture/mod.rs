@@ -69,7 +69,6 @@ pub fn engine(minutes: u64) -> Result<bool> {
     let (mut claims, mut skipped) = (Claims::default(), Vec::new());
     let scale = Scale::long();
     parts(&scale, &PARTS, until, &mut claims, &mut skipped)?;
-    stage(&format!("{} kills", scale.kills), || kills::kill_loop(scale.kills, &mut claims))?;
     stage("The simulator", || worlds.finish(&mut claims))?;
     skipped.iter().for_each(|what| println!("skipped {what}"));
     println!("\n{}, {} skipped", claims.summary(), skipped.len());
@@ -93,9 +92,8 @@ pub fn simulate() -> Result<()> {
 /// A promise was broken, or nothing could be set up.
 pub fn short() -> Result<Vec<String>> {
     let (mut claims, mut skipped) = (Claims::default(), Vec::new());
-    let scale = Scale::short();
-    let until = Instant::now() + SHORT_WITHIN;
-    parts(&scale, &PARTS, until, &mut claims, &mut skipped)?;
+    // The suite has a kill loop of its own.
+    parts(&Scale::short(), &PARTS[1..], Instant::now() + SHORT_WITHIN, &mut claims, &mut skipped)?;
     println!("{}", claims.summary());
     ensure!(claims.held(), "a claim did not hold");
     Ok(skipped)
@@ -106,8 +104,8 @@ pub fn short() -> Result<Vec<String>> {
 /// # Errors
 /// There is no such part, or nothing could be set up.
 pub fn only(name: &str) -> Result<bool> {
-    let Some(part) = PARTS.iter().find(|(known, ..)| *known == name) else {
-        let known: Vec<&str> = PARTS.iter().map(|(known, ..)| *known).collect();
+    let Some(part) = PARTS.iter().find(|part| part.name == name) else {
+        let known: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
         bail!("there is no part {name}: choose one of {}", known.join(", "));
     };
     demo::build()?;
@@ -117,21 +115,42 @@ pub fn only(name: &str) -> Result<bool> {
     Ok(claims.held())
 }
 
-type Work = fn(&mut Part<'_>) -> Result<()>;
-type Named = (&'static str, &'static str, Work);
+/// One of them.
+#[derive(Clone, Copy)]
+struct Named {
+    name: &'static str,
+    headline: &'static str,
+    /// Its part of the time, beside those of the parts after it. What a part leaves over
+    /// goes to them.
+    share: u32,
+    work: fn(&mut Part<'_>) -> Result<()>,
+}
 
-/// By name, with what people read.
-const PARTS: [Named; 6] = [
-    ("power", "Power losses on a real file system", power::lose_power),
-    ("syscalls", "Kills at every sync, rename and truncation", syscalls::kill_at_each),
-    ("errors", "Errors of the disk at every write and sync", errors::fail_each),
-    ("full", "A full disk", full::fill),
-    ("counting", "A counting upstream", counting::count),
-    ("damage", "Damaged files", damage::damage),
+const PARTS: [Named; 7] = [
+    Named { name: "kills", headline: "Kills under load", share: 5, work: kill },
+    Named { name: "power", headline: "Power losses on a real file system", share: 5, work: power::lose_power },
+    Named { name: "counting", headline: "A counting upstream", share: 5, work: counting::count },
+    Named {
+        name: "syscalls",
+        headline: "Kills at every sync, rename and truncation",
+        share: 4,
+        work: syscalls::kill_at_each,
+    },
+    Named { name: "errors", headline: "Errors of the disk at every write and sync", share: 3, work: errors::fail_each },
+    Named { name: "full", headline: "A full disk", share: 1, work: full::fill },
+    Named { name: "damage", headline: "Damaged files", share: 2, work: damage::damage },
 ];
 
+fn kill(part: &mut Part<'_>) -> Result<()> {
+    kills::kill_loop(part.scale.kills, Some(part.until), part.claims)
+}
+
 fn parts(scale: &Scale, parts: &[Named], until: Instant, claims: &mut Claims, skipped: &mut Vec<String>) -> Result<()> {
-    for (name, headline, work) in parts.iter().copied() {
+    let mut shares: u32 = parts.iter().map(|part| part.share).sum();
+    for Named { name, headline, share, work } in parts.iter().copied() {
+        let left = until.saturating_duration_since(Instant::now());
+        let until = Instant::now() + left * share / shares;
+        shares -= share;
         let folder = target().join("torture").join(name);
         let mut part = Part { folder, scale, until, claims, skipped };
         if part.is_late() {

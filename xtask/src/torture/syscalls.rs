@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::Part;
+use super::strace::{self, Injection};
 use super::tally::Sum;
-use super::{Part, strace};
 use crate::stage::Stage;
 use crate::storm::{Aftermath, Ends, Sending, Storm};
 
@@ -35,8 +36,8 @@ pub(super) fn kill_at_each(part: &mut Part<'_>) -> Result<()> {
             }
             let mut died = false;
             let name = format!("{}{moment}", call.replace('_', ""));
-            let fault = strace::injecting(call, "signal=KILL", moment);
-            let outcome = scripted(&mut stage, &name, &fault, &mut died);
+            let injection = Injection::new(&part.folder, call, "signal=KILL", moment);
+            let outcome = scripted(&mut stage, &name, &injection.tracer, &mut died);
             if !sum.add(&name, outcome) {
                 break;
             }

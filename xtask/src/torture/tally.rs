@@ -14,21 +14,34 @@ pub struct Scale {
     pub power_losses: usize,
     /// Every so many-th moment of a scripted run: 1 is each.
     pub every: usize,
-    /// Deliveries to the counting upstream, and kills among them.
-    pub counted: (usize, usize),
+    /// What the counting upstream counts.
+    pub counted: Counted,
     /// Bit flips, and as many truncations.
     pub damages: usize,
+}
+
+/// What the counting upstream counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
+    /// Flows that call it.
+    pub flows: usize,
+    /// Deliveries to them.
+    pub deliveries: usize,
+    /// Kills meanwhile.
+    pub kills: usize,
 }
 
 impl Scale {
     /// What a release is put through.
     pub fn long() -> Self {
-        Self { simulated_runs: u64::MAX, kills: 300, power_losses: 100, every: 1, counted: (10_000, 200), damages: 200 }
+        let counted = Counted { flows: 200, deliveries: 10_000, kills: 200 };
+        Self { simulated_runs: u64::MAX, kills: 300, power_losses: 100, every: 1, counted, damages: 200 }
     }
 
     /// What fits into the test suite's minutes.
     pub fn short() -> Self {
-        Self { simulated_runs: 10_000, kills: 30, power_losses: 15, every: 6, counted: (600, 12), damages: 8 }
+        let counted = Counted { flows: 20, deliveries: 600, kills: 12 };
+        Self { simulated_runs: 10_000, kills: 30, power_losses: 15, every: 6, counted, damages: 8 }
     }
 }
 
