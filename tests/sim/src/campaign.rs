@@ -1,6 +1,9 @@
 //! Many worlds, one after another, and the sum of them.
 
 use std::collections::BTreeMap;
+use std::process;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -11,6 +14,10 @@ use crate::world::{Lived, live};
 
 /// Broken promises that are told in full; a real fault breaks hundreds of worlds.
 const BROKEN_MAX: usize = 10;
+
+/// A world takes a fraction of a second. One that takes this long goes round in circles
+/// without ever giving way, and nothing in its thread could say so.
+const WORLD_WITHIN: Duration = Duration::from_secs(180);
 
 /// Which worlds.
 #[derive(Debug, Clone)]
@@ -52,7 +59,11 @@ impl Campaign {
         let began = Instant::now();
         let mut tally = Tally { first_seed: self.from, last_seed: self.from, ..Tally::default() };
         let mut seed = self.from;
+        let (beat, heard) = mpsc::channel();
+        thread::spawn(move || watch(&heard));
         while tally.runs < self.runs_max && began.elapsed() < self.within {
+            // Whoever watches has ended only with this process.
+            let _ = beat.send(seed);
             tally.add(live(seed, template, self.mutant, false));
             if self.stops_at_first && !tally.broken.is_empty() {
                 break;
@@ -60,6 +71,21 @@ impl Campaign {
             seed += self.stride;
         }
         tally
+    }
+}
+
+/// Ends the process with the seed of a world that does not end.
+fn watch(seeds: &mpsc::Receiver<u64>) {
+    let mut seed = None;
+    loop {
+        match seeds.recv_timeout(WORLD_WITHIN) {
+            Ok(next) => seed = Some(next),
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                eprintln!("the world of seed {seed:?} does not end: cargo xtask torture engine --seed SEED");
+                process::exit(3);
+            }
+        }
     }
 }
 

@@ -3,20 +3,30 @@
 //! Survives crashes; each life of the host has a runtime of its own, whose time
 //! starts anew.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine::Clock;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::dice::Dice;
+use crate::mutant::Mutant;
 
 /// When worlds begin: 2027-01-15, 08:00 UTC.
-const BEGIN_MS: u64 = 1_800_000_000_000;
+pub(crate) const BEGIN_MS: u64 = 1_800_000_000_000;
+
+/// A host that looks at its clock this often in one world never sleeps: the busiest
+/// worlds need a hundredth.
+const LOOKS_MAX: u64 = 3_000_000;
 
 /// The simulated clock.
 pub(crate) struct SimClock {
     time: Mutex<Time>,
     dice: Dice,
+    looks: AtomicU64,
+    worn_out: Notify,
+    mutant: Option<Mutant>,
 }
 
 struct Time {
@@ -29,9 +39,16 @@ struct Time {
 }
 
 impl SimClock {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, mutant: Option<Mutant>) -> Self {
         let time = Time { passed_ms: 0, since: None, wrong_ms: 0 };
-        Self { time: Mutex::new(time), dice: Dice::of(seed, "clock") }
+        let (dice, looks) = (Dice::of(seed, "clock"), AtomicU64::new(0));
+        Self { time: Mutex::new(time), dice, looks, worn_out: Notify::new(), mutant }
+    }
+
+    /// Resolves once the host has looked at its clock far too often: time stands still
+    /// while it is busy, so that no timeout would ever end it.
+    pub(crate) async fn worn_out(&self) {
+        self.worn_out.notified().await;
     }
 
     fn time(&self) -> MutexGuard<'_, Time> {
@@ -60,6 +77,11 @@ impl SimClock {
         self.time().passed_ms()
     }
 
+    /// The right time, whatever the host's clock says.
+    pub(crate) fn true_ms(&self) -> u64 {
+        BEGIN_MS + self.passed_ms()
+    }
+
     /// Somebody sets the clock, this far from the truth.
     pub(crate) fn set_wrong(&self, wrong_ms: i64) {
         self.time().wrong_ms = wrong_ms;
@@ -75,8 +97,15 @@ impl Time {
 
 impl Clock for SimClock {
     fn now_ms(&self) -> u64 {
+        if self.looks.fetch_add(1, Ordering::Relaxed) == LOOKS_MAX {
+            self.worn_out.notify_one();
+        }
         let time = self.time();
-        (BEGIN_MS + time.passed_ms()).saturating_add_signed(time.wrong_ms)
+        let mut passed_ms = time.passed_ms();
+        if self.mutant == Some(Mutant::HastyClock) {
+            passed_ms += passed_ms / 10;
+        }
+        (BEGIN_MS + passed_ms).saturating_add_signed(time.wrong_ms)
     }
 
     fn random(&self) -> u64 {

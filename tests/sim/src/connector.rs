@@ -11,10 +11,10 @@ use egress::{Request, Response, SendError, Session};
 use engine::{Connector, Connectors, Wasm};
 use futures_util::future::BoxFuture;
 use model::{Digest, Failure, Manifest, Problem};
-use sandbox::{Answer, Call, CallContext, Delivery, Event, Report, Work};
-use serde_json::Value;
+use sandbox::{Answer, Call, CallContext, Callback, Delivery, Event, Item, Page, Position, Report, Subscribed, Work};
+use serde_json::{Value, json};
 
-use crate::documents;
+use crate::manifest;
 use crate::mutant::Mutant;
 use crate::world::World;
 
@@ -32,7 +32,7 @@ impl Connectors for SimConnectors {
 
 impl Connector for SimConnector {
     fn describe(&self) -> BoxFuture<'_, Result<Manifest, Vec<Problem>>> {
-        let manifest = serde_json::from_value(documents::manifest());
+        let manifest = serde_json::from_value(manifest::manifest());
         Box::pin(async move { manifest.map_err(|error| vec![Problem::new("manifest", error.to_string())]) })
     }
 
@@ -75,40 +75,86 @@ impl SimConnector {
                     // Whatever becomes of the first is the other worker's affair.
                     let _ = session.send(request.clone()).await;
                 }
-                read(session.send(request).await).map(|body| Answer::Output(body.to_string()))
+                let answer = read(session.send(request).await).map(|body| Answer::Output(body.to_string()));
+                let hides = self.mutant() == Some(Mutant::HiddenFailure);
+                answer.or_else(
+                    |failure| if hides { Ok(Answer::Output(json!({ "n": 0 }).to_string())) } else { Err(failure) },
+                )
             }
             Work::Receive { delivery, .. } => receive(&delivery),
             Work::Check => {
                 let request = self.request("check", "", context);
                 read(session.send(request).await).map(|_| Answer::Account("simulated".to_owned()))
             }
-            Work::Poll { .. }
-            | Work::Subscribe { .. }
-            | Work::Renew { .. }
-            | Work::Unsubscribe { .. }
-            | Work::Choices { .. }
-            | Work::Fields { .. }
-            | Work::Migrate { .. } => {
+            Work::Poll { from, .. } => {
+                let after = match from {
+                    Position::Now | Position::Beginning => "0".to_owned(),
+                    Position::After(cursor) => cursor,
+                };
+                let request = self.request("feed", &json!({ "after": after }).to_string(), context);
+                read(session.send(request).await).map(|body| Answer::Page(self.page(&body)))
+            }
+            Work::Subscribe { callback, .. } => self.subscribe(&callback, None, context, session).await,
+            Work::Renew { callback, handle, .. } => self.subscribe(&callback, Some(&handle), context, session).await,
+            Work::Unsubscribe { handle, .. } => {
+                if self.mutant() == Some(Mutant::LeftWebhook) {
+                    return Ok(Answer::Unsubscribed);
+                }
+                let request = self.request("unsubscribe", &json!({ "handle": handle }).to_string(), context);
+                read(session.send(request).await).map(|_| Answer::Unsubscribed)
+            }
+            Work::Choices { .. } | Work::Fields { .. } | Work::Migrate { .. } => {
                 Err(Failure::Permanent { message: "its manifest does not declare this".to_owned() })
             }
         }
     }
 
+    async fn subscribe(
+        &self,
+        callback: &Callback,
+        handle: Option<&str>,
+        context: &CallContext,
+        session: &Session,
+    ) -> Result<Answer, Failure> {
+        let body = json!({ "url": callback.url, "secret": callback.secret, "handle": handle });
+        let made = read(session.send(self.request("subscribe", &body.to_string(), context)).await)?;
+        let handle = made["handle"].as_str().unwrap_or_default().to_owned();
+        Ok(Answer::Subscribed(Subscribed { handle, expires_ms: made["expires_ms"].as_u64() }))
+    }
+
+    fn page(&self, body: &Value) -> Page {
+        let name = |event: &Value| event["id"].as_str().unwrap_or_default().to_owned();
+        let items = body["items"].as_array().into_iter().flatten();
+        let item = |event: &Value| {
+            let mut dedupe_key = name(event);
+            if self.mutant() == Some(Mutant::NewItems) {
+                // As if the host had forgotten which items it knows.
+                dedupe_key = format!("{dedupe_key}, page {}", body["next"]);
+            }
+            // Of one length: what is first in the feed is first by bytes.
+            Item { dedupe_key, order_key: format!("{:>8}", name(event)), payload: event.to_string() }
+        };
+        let cursor = body["next"].as_str().unwrap_or_default().to_owned();
+        Page { items: items.map(item).collect(), cursor, more: body["more"] == true }
+    }
+
     fn request(&self, operation: &str, input: &str, context: &CallContext) -> Request {
         let method = match operation {
             "set" => "PUT",
-            "create" | "fire" => "POST",
+            "create" | "fire" | "subscribe" | "unsubscribe" => "POST",
             _ => "GET",
         };
         let mut key = context.idempotency_key.clone();
         if self.mutant() == Some(Mutant::FreshKey) {
             key = format!("{key}-{}", context.attempt);
         }
-        let run = context.run.clone().unwrap_or_default();
+        let (flow, run) = (context.flow.clone().unwrap_or_default(), context.run.clone().unwrap_or_default());
         Request {
             method: method.to_owned(),
             url: format!("https://sim.example/{operation}"),
-            headers: vec![("idempotency-key".to_owned(), key), ("x-run".to_owned(), run)],
+            headers: [("idempotency-key", key), ("x-flow", flow), ("x-run", run)]
+                .map(|(name, value)| (name.to_owned(), value))
+                .to_vec(),
             body: input.to_owned().into(),
             timeout_ms: None,
         }
@@ -128,6 +174,7 @@ fn read(answer: Result<Response, SendError>) -> Result<Value, Failure> {
             serde_json::from_slice(&response.body).map_err(|error| Failure::Permanent { message: error.to_string() })
         }
         401 => Err(Failure::AuthExpired),
+        404 => Err(Failure::NotFound { message: "simulated".to_owned() }),
         429 => Err(Failure::RateLimited { retry_after_ms: retry_after_ms(&response) }),
         status => Err(Failure::Remote { status, message: "simulated".to_owned() }),
     }

@@ -5,21 +5,25 @@
 //! that broke a promise can be lived again, step by step. Owns the faults and the
 //! judgement of what came of them. Refuses to know the inside of what it proves.
 
+mod book;
 mod campaign;
 mod clock;
 mod connector;
 mod crash;
 mod dice;
 mod disk;
-mod documents;
+mod flows;
 mod judge;
 mod life;
+mod manifest;
 mod mutant;
 mod people;
 mod remote;
+mod rest;
 mod scenario;
 mod senders;
 mod store;
+mod tamper;
 mod template;
 mod trace;
 mod world;

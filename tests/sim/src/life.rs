@@ -12,18 +12,18 @@ use crate::crash::End;
 use crate::people;
 use crate::scenario::{DiskFault, PlannedEnd};
 use crate::store::SimStore;
+use crate::tamper;
 use crate::template::Template;
 use crate::world::{Rows, World, all_rows};
-use crate::{judge, senders};
+use crate::{judge, rest, senders};
 
 /// What a drain is given. Calls last 30 s at most, and the disk some seconds.
 const DRAIN_WITHIN: Duration = Duration::from_secs(60);
-/// A run may wait for a clock that was set wrong by a day, and for a rate limit behind
-/// it; past this it is stuck.
-const SETTLED_WITHIN_MS: u64 = 5 * 24 * 3_600_000;
+/// Senders and people are done within minutes, unless somebody is never answered.
+const EVERYBODY_WITHIN: Duration = Duration::from_secs(3 * 3_600);
 
-/// Senders and people are done within hours; settling takes days at most.
-const STORY_WITHIN: Duration = Duration::from_secs(20 * 24 * 3_600);
+/// Every part of coming to rest has its own time; this is for an answer that never comes.
+const REST_WITHIN: Duration = Duration::from_secs(12 * 24 * 3_600);
 
 /// How a life ended.
 pub(crate) enum Ending {
@@ -43,11 +43,27 @@ pub(crate) async fn live(world: &Arc<World>, template: &Template, life: u64) -> 
     let index = usize::try_from(life).unwrap_or(usize::MAX);
     let end = world.scenario.ends.get(index).copied();
     let fault = world.scenario.disk_faults.get(index).copied();
+    let began = world.disk().operations();
     plan(world, end, fault);
+    let ending = begun(world, template, life, end, fault).await;
+    count_met(world, began, fault);
+    ending
+}
+
+async fn begun(
+    world: &Arc<World>,
+    template: &Template,
+    life: u64,
+    end: Option<PlannedEnd>,
+    fault: Option<DiskFault>,
+) -> Ending {
     let inner = match world.open_store() {
         Ok(store) => Arc::new(store),
         Err(error) => return Ending::NotOpened(error.to_string()),
     };
+    if let Some(mutant) = world.mutant {
+        tamper::at_start(mutant, &inner).await;
+    }
     let store = SimStore::new(inner.clone(), world, end, life);
     tokio::spawn(store.clone().work());
     let engine = match template.engine(world, store) {
@@ -63,10 +79,9 @@ pub(crate) async fn live(world: &Arc<World>, template: &Template, life: u64) -> 
     tokio::select! {
         biased;
         end = world.switch.down(false) => go_down(world, &engine, &inner, end).await,
-        told = tokio::time::timeout(STORY_WITHIN, story(world, &engine, life)) => {
-            if told.is_err() {
-                world.trace.broken("somebody waits for ever for an answer of the host".to_owned());
-            }
+        () = story(world, &engine, life) => settled(world, &inner),
+        () = world.clock.worn_out() => {
+            world.trace.broken("the host never sleeps".to_owned());
             settled(world, &inner)
         }
     }
@@ -81,14 +96,22 @@ fn plan(world: &World, end: Option<PlannedEnd>, fault: Option<DiskFault>) {
     }
     match fault {
         Some(DiskFault::Error(operation)) => {
-            world.trace.count("I/O errors planned");
             disk.plan(now + operation, Fault::Error);
         }
         Some(DiskFault::Full(operation)) => {
-            world.trace.count("writes to a full disk planned");
             disk.plan(now + operation, Fault::Full);
         }
         Some(DiskFault::FullFor(..)) | None => {}
+    }
+}
+
+/// A fault that was planned behind the last operation of a life met nothing.
+fn count_met(world: &World, began: u64, fault: Option<DiskFault>) {
+    let met = |operation: u64| world.disk().operations() > began + operation;
+    match fault {
+        Some(DiskFault::Error(operation)) if met(operation) => world.trace.count("I/O errors met"),
+        Some(DiskFault::Full(operation)) if met(operation) => world.trace.count("writes that met a full disk"),
+        Some(DiskFault::Error(_) | DiskFault::Full(_) | DiskFault::FullFor(..)) | None => {}
     }
 }
 
@@ -139,37 +162,31 @@ async fn story(world: &Arc<World>, engine: &Engine, life: u64) {
     if !world.is_calm() {
         people::meddle(world, engine, life, &mut everybody);
     }
-    while let Some(joined) = everybody.join_next().await {
-        if let Err(error) = joined {
-            world.trace.broken(format!("a part of the simulation broke: {error}"));
+    let done = async {
+        while let Some(joined) = everybody.join_next().await {
+            if let Err(error) = joined {
+                world.trace.broken(format!("a part of the simulation broke: {error}"));
+            }
         }
+    };
+    if tokio::time::timeout(EVERYBODY_WITHIN, done).await.is_err() {
+        return world.trace.broken("somebody waits for ever for an answer of the host".to_owned());
     }
     world.be_calm();
     world.trace.note(format_args!("calm"));
     people::mend(world, engine).await;
-    settle(world, engine).await;
-    judge::judge(world, engine);
-}
-
-async fn settle(world: &World, engine: &Engine) {
-    let began_ms = world.clock.passed_ms();
-    let mut wait = Duration::from_secs(1);
-    loop {
-        tokio::time::sleep(wait).await;
-        let health = engine.health();
-        if health.running + health.ready + health.waiting == 0 {
-            return;
-        }
-        if world.clock.passed_ms() - began_ms > SETTLED_WITHIN_MS {
-            return world.trace.broken(format!("the queue never empties: {health:?}"));
-        }
-        wait = (wait * 2).min(Duration::from_secs(3_600));
+    if tokio::time::timeout(REST_WITHIN, rest::come_to_rest(world, engine)).await.is_err() {
+        return world.trace.broken("the host never comes to rest: it does not answer".to_owned());
     }
+    judge::judge(world, engine);
 }
 
 fn settled(world: &World, store: &JournalStore) -> Ending {
     match all_rows(store) {
-        Ok(rows) => Ending::Settled(rows),
+        Ok(rows) => {
+            judge::nothing_is_left(world, store);
+            Ending::Settled(rows)
+        }
         Err(error) => {
             world.trace.broken(format!("the rows cannot be read: {error}"));
             Ending::Settled(Rows::new())

@@ -13,6 +13,8 @@ pub(crate) struct Scenario {
     pub(crate) deliveries: u64,
     /// Flows started by hand.
     pub(crate) starts: u64,
+    /// Items of the feed.
+    pub(crate) items: u64,
     /// How likely a request meets a fault.
     pub(crate) weather: f64,
     /// How likely the account's credential is refused while the weather lasts.
@@ -23,7 +25,7 @@ pub(crate) struct Scenario {
     pub(crate) ends: Vec<PlannedEnd>,
     /// A fault of the disk in each life.
     pub(crate) disk_faults: Vec<DiskFault>,
-    /// Whether people revoke, approve, publish and replay.
+    /// Whether people revoke, approve, publish, pause, cancel and replay.
     pub(crate) people: bool,
     /// Whether somebody sets the clock wrong by a day.
     pub(crate) clock_jumps: bool,
@@ -66,6 +68,7 @@ impl Scenario {
         Self {
             deliveries: dice.between(4, 14),
             starts: dice.between(0, 3),
+            items: dice.between(0, 6),
             weather: dice.pick(&[0.0, 0.05, 0.2, 0.4]),
             expiry: dice.pick(&[0.0, 0.0, 0.1]),
             disk_ms: dice.pick(&[0, 0, 5, 400, 5_000]),

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::dice::Dice;
-use crate::documents::{self, DOCUMENTS, Document, HOOK_SECRET, Start};
+use crate::flows::{Program, Start};
+use crate::manifest::HOOK_SECRET;
 use crate::scenario::Scenario;
 use crate::template::environment;
 use crate::world::World;
@@ -30,8 +31,12 @@ pub(crate) struct Delivery {
     pub(crate) id: String,
     /// What its events carry.
     pub(crate) n: u64,
+    /// The instant that they name, in seconds since the world began.
+    pub(crate) at_s: u64,
     /// Events in it; one, unless the connector reads it.
     pub(crate) events: u64,
+    /// Whether the connector reads it.
+    pub(crate) read: bool,
     /// The run it became, once the host has said so.
     pub(crate) run: Option<RunId>,
 }
@@ -46,13 +51,25 @@ pub(crate) struct Deliveries {
 }
 
 impl Deliveries {
-    pub(crate) fn of(seed: u64, scenario: &Scenario) -> Self {
+    pub(crate) fn of(seed: u64, scenario: &Scenario, flows: &[Vec<Program>]) -> Self {
         let dice = Dice::of(seed, "deliveries");
-        let hooks: Vec<&Document> = DOCUMENTS.iter().filter(|document| document.start != Start::Manual).collect();
+        let hooks: Vec<&Program> = flows
+            .iter()
+            .filter_map(|versions| versions.first())
+            .filter(|program| matches!(program.start, Start::Delivered | Start::Webhook { .. }))
+            .collect();
         let delivery = |number| {
-            let document = dice.pick(&hooks);
-            let events = if document.start == Start::Connector { dice.between(0, 3) } else { 1 };
-            Delivery { flow: document.id, id: format!("m{number}"), n: dice.between(0, 100), events, run: None }
+            let program = dice.pick(&hooks);
+            let read = program.start == Start::Delivered;
+            Delivery {
+                flow: program.id,
+                id: format!("m{number}"),
+                n: dice.between(0, 100),
+                at_s: dice.pick(&[0, 20, 90, 9_000]),
+                events: if read { dice.between(0, 3) } else { 1 },
+                read,
+                run: None,
+            }
         };
         Self {
             sent: Mutex::new((0..scenario.deliveries).map(delivery).collect()),
@@ -95,30 +112,43 @@ impl Deliveries {
 }
 
 impl Delivery {
-    fn incoming(&self) -> Incoming {
-        let event = |id: String, n: u64| json!({ "id": id, "n": n });
-        let body = match self.flow {
-            "alert" => (0..self.events).map(|index| event(format!("{}.{index}", self.id), self.n + index)).collect(),
-            "batch" => {
-                json!({ "id": self.id, "n": self.n, "items": documents::items(self.n).collect::<Vec<_>>() })
-            }
-            _ => event(self.id.clone(), self.n),
-        };
+    /// The name of one of its events.
+    pub(crate) fn event_id(&self, index: u64) -> String {
+        if self.read { format!("{}.{index}", self.id) } else { self.id.clone() }
+    }
+
+    fn incoming(&self, secret: &str) -> Incoming {
+        let event = |index| event(&self.event_id(index), self.n + index, self.at_s);
+        let body = if self.read { (0..self.events).map(event).collect() } else { event(0) };
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         Incoming {
-            headers: vec![header("x-token", HOOK_SECRET), header("x-delivery", &self.id)],
+            headers: vec![header("x-token", secret), header("x-delivery", &self.id)],
             query: String::new(),
             body: body.to_string().into(),
         }
     }
 }
 
+/// An event as every service of the world writes it; `at_s` is less than ten hours.
+pub(crate) fn event(id: &str, n: u64, at_s: u64) -> Value {
+    // Worlds begin at eight in the morning.
+    let (hours, minutes, seconds) = (8 + at_s / 3_600, at_s / 60 % 60, at_s % 60);
+    json!({ "id": id, "n": n, "at": format!("2027-01-15T{hours:02}:{minutes:02}:{seconds:02}Z"), "at_s": at_s })
+}
+
+/// What a sender may prove itself with, best first.
+pub(crate) fn secrets(world: &World, flow: &str) -> Vec<String> {
+    let rotated = world.book.with(|pages| pages.secrets.get(flow).cloned()).unwrap_or_default();
+    let told = world.works.secret_of(flow);
+    told.into_iter().chain(rotated.into_iter().rev()).chain([HOOK_SECRET.to_owned()]).collect()
+}
+
 /// Sends everything that the host has not acknowledged, and some of the rest again.
 pub(crate) fn send_all(world: &Arc<World>, engine: &Engine, life: u64, everybody: &mut JoinSet<()>) {
     let dice = Arc::new(Dice::of(world.seed ^ life, "senders"));
     for (index, delivery) in world.deliveries.all().iter().enumerate() {
-        let again = delivery.run.is_some() && !dice.chance(0.2);
-        let senders = if again { 0 } else { 1 + u64::from(dice.chance(0.3)) };
+        let settled = delivery.run.is_some() && (world.is_calm() || !dice.chance(0.2));
+        let senders = if settled { 0 } else { 1 + u64::from(dice.chance(0.3)) };
         for _ in 0..senders {
             everybody.spawn(send(world.clone(), engine.clone(), dice.clone(), index));
         }
@@ -130,8 +160,10 @@ async fn send(world: Arc<World>, engine: Engine, dice: Arc<Dice>, index: usize) 
     tokio::time::sleep(Duration::from_millis(dice.between(0, 20_000))).await;
     let delivery = world.deliveries.all().swap_remove(index);
     let flow = delivery.flow.parse().expect("a name");
-    for _ in 0..TRIES_MAX {
-        let answer = engine.accept(&environment(), &flow, delivery.incoming()).await;
+    for attempt in 0..TRIES_MAX as usize {
+        let secrets = secrets(&world, delivery.flow);
+        let secret = &secrets[attempt % secrets.len()];
+        let answer = engine.accept(&environment(), &flow, delivery.incoming(secret)).await;
         world.switch.hold().await;
         let wait_ms = match answer {
             Ok(accepted) => return acknowledged(&world, index, &accepted),
@@ -179,7 +211,7 @@ fn acknowledged(world: &World, index: usize, accepted: &Accepted) {
 async fn start_some(world: Arc<World>, engine: Engine, dice: Arc<Dice>) {
     while let Some(number) = world.deliveries.take_start() {
         tokio::time::sleep(Duration::from_millis(dice.between(0, 8_000))).await;
-        let event: Value = json!({ "id": format!("h{number}"), "n": number });
+        let event = event(&format!("h{number}"), dice.between(0, 100), 30);
         let started = engine.start(&environment(), &"hand".parse().expect("a name"), event, "ana").await;
         world.switch.hold().await;
         match started {

@@ -17,6 +17,7 @@ use crate::crash::End;
 use crate::dice::Dice;
 use crate::mutant::Mutant;
 use crate::scenario::PlannedEnd;
+use crate::tamper;
 use crate::world::World;
 
 /// See the module.
@@ -95,6 +96,9 @@ impl SimStore {
             return;
         }
         let outcome = self.inner.commit(batch).await;
+        if let Some(mutant) = mutant {
+            tamper::after_commit(mutant, &self.inner).await;
+        }
         if matches!(self.end, Some(PlannedEnd::AfterCommit(at)) if at == number) {
             self.end_life(End::Kill).await;
         }
@@ -128,7 +132,13 @@ impl Store for SimStore {
             drop(unheard);
             self.waiting().push_back((batch, resolver));
             self.arrived.notify_one();
-            return Commit::ready(Ok(store::Position::default()));
+            let (early, commit) = Commit::later();
+            // Others have their turn: the host must not go round what it has not written.
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                early.resolve(Ok(store::Position::default()));
+            });
+            return commit;
         }
         let (resolver, commit) = Commit::later();
         self.waiting().push_back((batch, resolver));
@@ -137,7 +147,10 @@ impl Store for SimStore {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
-        self.inner.get(key)
+        match self.world.mutant {
+            Some(mutant) => tamper::get(mutant, &self.inner, key),
+            None => self.inner.get(key),
+        }
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, order: Order) -> Result<Vec<Row>, ReadError> {
@@ -151,7 +164,11 @@ impl Store for SimStore {
         limit: usize,
         order: Order,
     ) -> Result<Vec<(Bytes, Document)>, ReadError> {
-        self.inner.history(group, after, limit, order)
+        let mut found = self.inner.history(group, after, limit, order)?;
+        if self.world.mutant == Some(Mutant::HidesHistory) {
+            found.retain(|(id, _)| !id.ends_with(b"7"));
+        }
+        Ok(found)
     }
 
     fn find_document(&self, id: &[u8]) -> Result<Option<Document>, ReadError> {

@@ -1,5 +1,5 @@
 //! The host that every world begins with: plugin installed and approved, connections
-//! made, flows published. Set up once, then copied disk by disk.
+//! made. Set up once, then copied disk by disk; each world publishes its own flows.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use vault::Vault;
 
 use crate::clock::SimClock;
 use crate::connector::SimConnectors;
-use crate::documents::{self, DOCUMENTS, Document, GRANT, HOOK_SECRET, TOKEN};
+use crate::manifest::{self, GRANT, HOOK_SECRET, PUBLIC_URL, TOKEN};
 use crate::world::{World, options};
 
 /// See the module.
@@ -37,15 +37,39 @@ impl Template {
         let ceiling = Ceiling::parse("version = 1\nallowed = [\"* https://*:*\"]\n", "ceiling.toml").map_err(words)?;
         let folder = tempfile::tempdir().map_err(words)?;
         let template = Self { folder, disk: SimDisk::new(0), ceiling: Arc::new(ceiling) };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(words)?;
-        runtime.block_on(template.set_up())?;
+        let set_up = async |engine: &Engine| {
+            engine.install_plugin(b"the simulated connector".to_vec(), "sim").await.map_err(words)?;
+            approve(engine).await.map_err(words)?;
+            connect(engine).await.map_err(words)
+        };
+        template.with_engine(&template.disk, set_up)?;
         Ok(template)
     }
 
-    /// A disk of its own with all that was set up.
-    pub(crate) fn disk(&self, seed: u64) -> SimDisk {
+    /// A disk of its own with all that was set up, and these flows published.
+    pub(crate) fn disk(&self, seed: u64, flows: &[String]) -> Result<SimDisk, String> {
         // Everything on it is durable: nothing is left to chance.
-        self.disk.after_power_loss(seed)
+        let disk = self.disk.after_power_loss(seed);
+        let first = async |engine: &Engine| {
+            for document in flows {
+                publish(engine, document).await.map_err(words)?;
+            }
+            Ok(())
+        };
+        self.with_engine(&disk, first)?;
+        Ok(disk)
+    }
+
+    /// Does something with a host that nothing happens to.
+    fn with_engine(&self, disk: &SimDisk, work: impl AsyncFnOnce(&Engine) -> Result<(), String>) -> Result<(), String> {
+        let store = JournalStore::open_on(Arc::new(disk.clone()), MemoryRows::new(), options()).map_err(words)?;
+        let store = Arc::new(store);
+        let egress = Egress::with_transport(EgressOptions::default(), Arc::new(Nowhere));
+        let engine = self.open(None, store.clone(), egress, Arc::new(SimClock::new(0, None)), Options::default())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(words)?;
+        runtime.block_on(work(&engine))?;
+        drop(engine);
+        store.close().map_err(words)
     }
 
     /// An engine over a store, in a world.
@@ -68,7 +92,7 @@ impl Template {
         options: Options,
     ) -> Result<Engine, String> {
         let folder: &Path = self.folder.path();
-        Engine::open(Parts {
+        let engine = Engine::open(Parts {
             folder: folder.to_owned(),
             store,
             vault: Vault::open(&folder.join("vault.key")).map_err(words)?,
@@ -78,22 +102,9 @@ impl Template {
             clock,
             options,
         })
-        .map_err(words)
-    }
-
-    async fn set_up(&self) -> Result<(), String> {
-        let store = JournalStore::open_on(Arc::new(self.disk.clone()), MemoryRows::new(), options()).map_err(words)?;
-        let store = Arc::new(store);
-        let egress = Egress::with_transport(EgressOptions::default(), Arc::new(Nowhere));
-        let engine = self.open(None, store.clone(), egress, Arc::new(SimClock::new(0)), Options::default())?;
-        engine.install_plugin(b"the simulated connector".to_vec(), "sim").await.map_err(words)?;
-        approve(&engine).await.map_err(words)?;
-        connect(&engine).await.map_err(words)?;
-        for document in &DOCUMENTS {
-            publish(&engine, document, "as set up").await.map_err(words)?;
-        }
-        drop(engine);
-        store.close().map_err(words)
+        .map_err(words)?;
+        engine.set_public_url(PUBLIC_URL).map_err(words)?;
+        Ok(engine)
     }
 }
 
@@ -122,15 +133,14 @@ pub(crate) async fn connect(engine: &Engine) -> Result<(), engine::EngineError> 
     engine.add_connection(new("hook", "webhook", Credential::None), "ana").await.map(drop)
 }
 
-/// Publishes a flow; another purpose makes another version.
-pub(crate) async fn publish(engine: &Engine, document: &Document, purpose: &str) -> Result<(), engine::EngineError> {
-    let text = document.text.replace("@purpose@", purpose);
-    engine.apply_flow(&text, Format::Yaml, "flow.yaml", &environment(), "ana").await.map(drop)
+/// Publishes a version of a flow.
+pub(crate) async fn publish(engine: &Engine, document: &str) -> Result<(), engine::EngineError> {
+    engine.apply_flow(document, Format::Json, "flow.json", &environment(), "ana").await.map(drop)
 }
 
 /// Where everything runs.
 pub(crate) fn environment() -> Environment {
-    documents::ENVIRONMENT.parse().expect("a name")
+    manifest::ENVIRONMENT.parse().expect("a name")
 }
 
 fn words(error: impl std::fmt::Debug) -> String {

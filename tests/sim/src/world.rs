@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use store::{JournalStore, MemoryRows, OpenError, Options, Order, ReadError, Store as _};
 use testkit::SimDisk;
 
-use crate::clock::SimClock;
+use crate::book::Book;
+use crate::clock::{BEGIN_MS, SimClock};
 use crate::crash::{End, Switch};
 use crate::dice::Dice;
 use crate::disk;
+use crate::flows::{self, Program};
 use crate::life::{self, Ending};
-use crate::mutant::Mutant;
+use crate::mutant::{self, Mutant};
 use crate::remote::Works;
 use crate::scenario::Scenario;
 use crate::senders::Deliveries;
@@ -36,6 +38,10 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) works: Arc<Works>,
     pub(crate) deliveries: Deliveries,
+    /// Every flow, with all its versions.
+    pub(crate) flows: Vec<Vec<Program>>,
+    /// What people asked and were told.
+    pub(crate) book: Book,
     machine: Mutex<Machine>,
     dice: Dice,
     calm: AtomicBool,
@@ -70,7 +76,7 @@ pub(crate) type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 pub fn live(seed: u64, template: &Template, mutant: Option<Mutant>, aloud: bool) -> Lived {
     let world = Arc::new(World::new(seed, template, mutant, aloud));
     let mut life = 0;
-    loop {
+    while !world.trace.is_broken() {
         let ending = life_of(&world, template, life);
         life += 1;
         match ending {
@@ -80,9 +86,6 @@ pub fn live(seed: u64, template: &Template, mutant: Option<Mutant>, aloud: bool)
             }
             Ending::Down(end) => world.recover_from(end),
             Ending::NotOpened(reason) => world.not_opened(&reason),
-        }
-        if world.trace.is_broken() {
-            break;
         }
         if life == LIVES_MAX {
             world.trace.broken(format!("the host does not settle in {LIVES_MAX} lives"));
@@ -109,20 +112,31 @@ fn life_of(world: &Arc<World>, template: &Template, life: u64) -> Ending {
 
 impl World {
     fn new(seed: u64, template: &Template, mutant: Option<Mutant>, aloud: bool) -> Self {
-        let clock = Arc::new(SimClock::new(seed));
+        let clock = Arc::new(SimClock::new(seed, mutant));
         let scenario = Scenario::of(seed);
+        let flows = flows::draw(seed, scenario.clock_jumps);
         let trace = Trace::new(clock.clone(), aloud);
         trace.note(format_args!("{scenario:?}"));
+        let kinds = flows.iter().filter_map(|versions| versions.first()).flat_map(Program::kinds);
+        kinds.for_each(|kind| trace.count(kind));
+        let first = flows.iter().filter_map(|versions| versions.first());
+        let documents: Vec<String> = first.map(|program| mutant::document(mutant, program)).collect();
+        let disk = template.disk(seed, &documents).unwrap_or_else(|error| {
+            trace.broken(format!("the flows cannot be published: {error}"));
+            SimDisk::new(seed)
+        });
         Self {
             seed,
             mutant,
-            deliveries: Deliveries::of(seed, &scenario),
+            works: Arc::new(Works::new(seed, scenario.items, BEGIN_MS)),
+            deliveries: Deliveries::of(seed, &scenario, &flows),
+            flows,
+            book: Book::default(),
             scenario,
             trace,
             clock,
             switch: Switch::default(),
-            works: Arc::new(Works::new(seed)),
-            machine: Mutex::new(Machine { disk: template.disk(seed), rows: MemoryRows::new() }),
+            machine: Mutex::new(Machine { disk, rows: MemoryRows::new() }),
             dice: Dice::of(seed, "world"),
             calm: AtomicBool::new(false),
         }
@@ -147,6 +161,11 @@ impl World {
         JournalStore::open_on(disk::seen(&disk, self.mutant), rows, options())
     }
 
+    /// The document of a version, as this world's host takes it.
+    pub(crate) fn text(&self, program: &Program) -> String {
+        mutant::document(self.mutant, program)
+    }
+
     /// Whether the world has come to rest: no fault is made any more.
     pub(crate) fn is_calm(&self) -> bool {
         self.calm.load(Ordering::SeqCst)
@@ -160,12 +179,15 @@ impl World {
 
     fn recover_from(&self, end: End) {
         self.trace.note(format_args!("down: {end:?}"));
+        self.works.hang_up();
         self.trace.count(match end {
             End::Kill => "kills",
             End::PowerLoss => "power losses",
             End::Drain => "clean stops",
         });
-        self.clock.pass(self.dice.between(0, 5_000));
+        // Mostly it is started again at once; now and then nobody is there.
+        let away_ms = self.dice.pick(&[5_000, 5_000, 5_000, 15 * 60_000]);
+        self.clock.pass(self.dice.between(0, away_ms));
         let (lost_rows, chance) = (self.scenario.lose_rows, self.dice.number());
         self.change_machine(|machine| {
             if end == End::PowerLoss {
