@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use engine::{Engine, RunFilter, RunPage, RunRecord, RunStatus, RunView};
+use engine::{Engine, ListedRun, RunFilter, RunPage, RunStatus, RunView};
 use model::{Environment, FlowId, Problem, RunId};
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,7 @@ pub(crate) struct RunQuery {
 
 #[derive(Serialize)]
 pub(crate) struct RunList {
-    runs: Vec<RunRecord>,
+    runs: Vec<ListedRun>,
     /// The `before` of the next page; none: this is the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<RunId>,

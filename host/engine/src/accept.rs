@@ -21,6 +21,7 @@ use crate::hooks::webhook_of;
 use crate::queue::Room;
 use crate::records::{DeliveryRecord, Origin, RunRecord, RunStatus, SEEN, SeenRecord};
 use crate::run::{RawDelivery, Run};
+use crate::runner::Stepped;
 use crate::verify::{Incoming, Refusal, delivery_key, verify};
 
 /// What became of a delivery.
@@ -180,8 +181,8 @@ impl Engine {
         run.put_accepted(&mut batch)?;
         self.put_started(&mut run, &mut batch, event)?;
         let (id, bytes) = (run.id().clone(), batch.bytes());
-        self.0.store.commit(batch).await?;
-        self.0.queue.push(run, bytes);
+        self.hand_over(batch, [&mut run])?.await?;
+        self.set_going(run, bytes);
         Ok(id)
     }
 
@@ -241,13 +242,14 @@ impl Engine {
         let mut batch = Batch::new();
         self.put_seen(&Seen::of(&run.record, &key), run.id(), &mut batch)?;
         run.put_accepted(&mut batch)?;
-        if let Some(event) = event {
-            self.put_started(&mut run, &mut batch, event)?;
+        match event {
+            Some(event) => self.put_started(&mut run, &mut batch, event)?,
+            None => self.put_place(&mut run, &mut batch)?,
         }
         let (id, bytes) = (run.id().clone(), batch.bytes());
-        match self.0.store.commit(batch).await {
+        match self.hand_over(batch, [&mut run])?.await {
             Ok(_) => {
-                self.0.queue.push(run, bytes);
+                self.set_going(run, bytes);
                 Ok(Accepted::Queued { run: id })
             }
             Err(error) => self.seen(error),
@@ -269,15 +271,23 @@ impl Engine {
         let mut batch = Batch::new();
         self.put_seen(&Seen::of(&run.record, &key), run.id(), &mut batch)?;
         run.put_accepted(&mut batch)?;
-        let begun = match event {
-            None => None,
+        let mut begun = None;
+        match event {
+            None => self.put_place(&mut run, &mut batch)?,
+            // Others may come first.
+            Some(trigger) if run.is_sequential() => self.put_started(&mut run, &mut batch, trigger)?,
             Some(trigger) => {
                 let event = Event::Started { trigger, run: run.facts() };
-                Some(self.put_step(&mut run, &mut batch, event, None, false)?)
+                begun = Some(self.put_step(&mut run, &mut batch, event, None, false)?);
             }
-        };
-        if let Err(error) = self.0.store.commit(batch).await {
+        }
+        let children = begun.iter_mut().flat_map(|begun: &mut Stepped| &mut begun.children);
+        if let Err(error) = self.hand_over(batch, children.chain([&mut run]))?.await {
             return self.seen(error);
+        }
+        // One that has no place in line is a dead letter already.
+        if begun.is_none() && run.record.status.is_final() {
+            return Ok(Accepted::Queued { run: id });
         }
         let engine = self.clone();
         let running = tokio::spawn(async move {
@@ -343,9 +353,11 @@ impl Engine {
         }
     }
 
+    /// Writes a run's event, and where it stands in line.
     pub(crate) fn put_started(&self, run: &mut Run, batch: &mut Batch, event: Arc<Value>) -> Result<(), EngineError> {
         let started = Entry::Started { trigger: event, run: run.facts() };
-        Ok(run.put_line(batch, self.now_ms(), vec![started], None)?)
+        run.put_line(batch, self.now_ms(), vec![started], None)?;
+        self.put_place(run, batch)
     }
 
     pub(crate) fn new_run(&self, flow: &Arc<Published>, origin: Origin, status: RunStatus) -> Run {

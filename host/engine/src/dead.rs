@@ -172,7 +172,7 @@ impl Engine {
         letter.settled = Some(Settled { at_ms: self.now_ms(), by: by.to_owned(), how: SettledAs::Discarded, note });
         let mut batch = Batch::new();
         put_settled(&mut batch, &letter)?;
-        self.commit_settled(run, batch).await?;
+        self.settled(run, self.0.store.commit(batch)).await?;
         Ok(letter)
     }
 
@@ -238,9 +238,9 @@ impl Engine {
         }
     }
 
-    /// Commits what settles a letter; somebody else may have been first.
-    pub(crate) async fn commit_settled(&self, run: &RunId, batch: Batch) -> Result<(), EngineError> {
-        match self.0.store.commit(batch).await {
+    /// What settles a letter was committed; somebody else may have been first.
+    pub(crate) async fn settled(&self, run: &RunId, commit: store::Commit) -> Result<(), EngineError> {
+        match commit.await {
             Ok(_) => Ok(()),
             Err(store::CommitError::Conflict { .. }) => {
                 let letter = self.dead_letter(run)?;

@@ -78,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) flows: Arc<Flows>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) ids: RunIds,
+    /// The last number given in a line of runs.
+    pub(crate) order: std::sync::Mutex<u64>,
     pub(crate) alarms: Alarms,
     pub(crate) hooks: Hooks,
     pub(crate) polls: Polls,
@@ -119,6 +121,7 @@ impl Engine {
             catalogue: Catalogue::new(parts.ceiling),
             flows,
             ids: RunIds::default(),
+            order: std::sync::Mutex::default(),
             alarms: Alarms::default(),
             hooks: Hooks::default(),
             polls: Polls::default(),
@@ -138,6 +141,7 @@ impl Engine {
         engine.load_catalogue()?;
         engine.load_flows()?;
         engine.load_holds()?;
+        engine.load_order()?;
         Ok(engine)
     }
 

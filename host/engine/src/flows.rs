@@ -50,8 +50,9 @@ impl Published {
     /// How many of its runs are worked on at once.
     pub(crate) fn most(&self) -> usize {
         match self.plan().concurrency() {
-            flow::Concurrency::Parallel => usize::MAX,
-            flow::Concurrency::Limited { most } => usize::try_from(most).unwrap_or(usize::MAX),
+            // Those that have to wait for another one are let go again at once.
+            flow::Concurrency::Parallel | flow::Concurrency::Sequential { .. } => usize::MAX,
+            flow::Concurrency::Limited { most } => usize::try_from(*most).unwrap_or(usize::MAX),
         }
     }
 }

@@ -100,6 +100,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Puts an answer to a run that is surely open, be it by this very batch.
+    pub(crate) fn put_answer(
+        &self,
+        batch: &mut Batch,
+        run: &RunId,
+        spot: Spot,
+        answer: Answer,
+    ) -> Result<(), EngineError> {
+        let name = new_run_id(&self.0.clock);
+        let message = Message::Answer { spot, answer };
+        Ok(INBOX.put(batch, &[run.as_str().as_bytes(), name.as_str().as_bytes()], &message)?)
+    }
+
     /// Wakes every run that has a message: at start, since a wake does not outlast the
     /// host.
     pub(crate) fn wake_addressed(&self) -> Result<(), EngineError> {
@@ -146,11 +159,12 @@ impl Engine {
                 let mut batch = Batch::new();
                 let held = self.is_held(run);
                 batch.delete(&key);
+                let mut next = Stepped::default();
                 if !stepped.ended {
-                    let next = self.put_step(run, &mut batch, message.into_event(), None, held)?;
-                    stepped.add(next);
+                    next = self.put_step(run, &mut batch, message.into_event(), None, held)?;
                 }
-                self.keep(batch).await?;
+                self.keep(batch, &mut next.children).await?;
+                stepped.add(next);
             }
         }
     }

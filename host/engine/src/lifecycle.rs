@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::flows::{FlowView, Flows, PAGE, Published};
 use crate::queue::FlowLane;
-use crate::records::{FLOWS, FlowRecord, OPEN, Paused, RUNS, Revoked};
+use crate::records::{FLOWS, FlowRecord, OPEN, Paused, RUNS, Revoked, RunRecord};
 use crate::run::Run;
 
 /// Who the host is in its own records.
@@ -236,7 +236,8 @@ impl Engine {
             for (key, open) in page {
                 let Some(id) = open_id(&key) else { continue };
                 let record = RUNS.get(&*self.0.store, &[id.as_str().as_bytes()])?;
-                if record.is_some_and(|record| record.flow == *flow && record.environment == *environment) {
+                let is_of = |record: RunRecord| record.flow == *flow && record.environment == *environment;
+                if record.is_some_and(is_of) && self.is_first(&id, open.place.as_ref())? {
                     self.put_in_line(id, open.ready_at_ms);
                 }
             }

@@ -7,6 +7,7 @@ use model::{Environment, FlowId, RunId};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::records::{RunRecord, RunStatus};
+use crate::waits;
 
 /// Which runs are meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,11 +22,22 @@ pub struct RunFilter {
     pub until_ms: Option<u64>,
 }
 
+/// A run in a list.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct ListedRun {
+    /// Its facts.
+    #[serde(flatten)]
+    pub record: RunRecord,
+    /// What it waits for, when others come first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+}
+
 /// Some runs, newest first.
 #[derive(Debug, Clone, Default)]
 pub struct RunPage {
     /// Those that were found.
-    pub runs: Vec<RunRecord>,
+    pub runs: Vec<ListedRun>,
     /// Where to go on: older than this run; none: there is no older one.
     pub next: Option<RunId>,
 }
@@ -44,7 +56,11 @@ impl Engine {
             runs.retain(|run| run.id >= oldest);
             next = next.filter(|next| *next >= oldest);
         }
-        Ok(RunPage { runs, next })
+        let listed = |record: RunRecord| {
+            let before = self.comes_before(&record)?;
+            Ok(ListedRun { waits_for: before.map(|first| waits::for_its_turn(&record, &first)), record })
+        };
+        Ok(RunPage { runs: runs.into_iter().map(listed).collect::<Result<_, EngineError>>()?, next })
     }
 }
 

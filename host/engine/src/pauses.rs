@@ -72,13 +72,23 @@ impl Engine {
                 Ok(mut child) => {
                     child.put_accepted(batch)?;
                     self.put_started(&mut child, batch, input)?;
+                    if let Some(problem) = self.would_wait_for_itself(run, &child)? {
+                        child.open.place = None;
+                        child.put_dead(batch, now_ms, None, Failure::Unavailable { problem })?;
+                    }
                     let record = Child { spot: spot.clone(), run: child.id().clone() };
                     CHILDREN.put(batch, &[run.id().as_str().as_bytes(), spot_key(&spot).as_bytes()], &record)?;
+                    if child.record.status.is_final() {
+                        let failure = broke(&child, "it could not be given its place in line");
+                        let answer = Answer::Broke { failure };
+                        self.put_answer(batch, run.id(), spot, answer)?;
+                        paused.answered = true;
+                    }
                     paused.child = Some(child);
                 }
                 Err(problem) => {
                     let answer = Answer::Broke { failure: Failure::Unavailable { problem } };
-                    self.put_message(batch, run.id(), &Message::Answer { spot, answer })?;
+                    self.put_answer(batch, run.id(), spot, answer)?;
                     paused.answered = true;
                 }
             },

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use flow::{Entry, Poll, Start};
+use flow::{Poll, Start};
 use model::{Failure, Problem, RunId};
 use sandbox::{Answer, Item, Page, Position, Report};
 use serde::{Deserialize, Serialize};
@@ -194,8 +194,8 @@ impl Engine {
         record.last_run = runs.last().map(|run: &Run| run.id().clone()).or(record.last_run);
         POLLS.put(&mut batch, &parts(published), &record)?;
         let bytes = batch.bytes();
-        self.0.store.commit(batch).await?;
-        runs.into_iter().for_each(|run| self.0.queue.push(run, bytes));
+        self.hand_over(batch, &mut runs)?.await?;
+        runs.into_iter().for_each(|run| self.set_going(run, bytes));
         Ok(true)
     }
 
@@ -211,8 +211,7 @@ impl Engine {
         run.put_accepted(batch)?;
         // The sandbox gives valid JSON only.
         let event: Value = serde_json::from_str(&item.payload).unwrap_or_default();
-        let started = Entry::Started { trigger: Arc::new(event), run: run.facts() };
-        run.put_line(batch, self.now_ms(), vec![started], None)?;
+        self.put_started(&mut run, batch, Arc::new(event))?;
         Ok(Some(run))
     }
 

@@ -276,6 +276,9 @@ pub(crate) struct OpenRecord {
     /// What the run waits for by the clock.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) timers: Vec<Timer>,
+    /// Where it stands in line, if its flow has lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) place: Option<crate::order::Place>,
 }
 
 /// A step that goes on at a time.
@@ -556,6 +559,8 @@ pub(crate) const DRAFTS: Table<DraftRecord> = Table::new("flow-draft");
 pub(crate) const VERSIONS: Table<VersionRecord> = Table::new("flow-version");
 pub(crate) const RUNS: Table<RunRecord> = Table::new("run");
 pub(crate) const OPEN: Table<OpenRecord> = Table::new("open");
+/// Runs of sequential flows, the one whose turn it is first. Key: line, number.
+pub(crate) const ORDER: Table<RunId> = Table::new("order");
 pub(crate) const DELIVERIES: Table<DeliveryRecord> = Table::new("delivery");
 pub(crate) const LINES: Table<Line> = Table::new("line");
 /// Letters that are not open any more. Key: run.

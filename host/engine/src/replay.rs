@@ -102,12 +102,14 @@ impl Engine {
         if !entries.is_empty() {
             run.put_line(&mut batch, self.now_ms(), entries, None)?;
         }
+        self.put_place(&mut run, &mut batch)?;
         if let Some(letter) = letter {
             self.put_replayed(&mut batch, letter, &run, replay, by)?;
         }
         let (new, bytes) = (run.id().clone(), batch.bytes());
-        self.commit_settled(id, batch).await?;
-        self.0.queue.push(run, bytes);
+        let commit = self.hand_over(batch, [&mut run])?;
+        self.settled(id, commit).await?;
+        self.set_going(run, bytes);
         Ok(new)
     }
 

@@ -153,6 +153,9 @@ impl Run {
         let id = self.record.id.as_str().as_bytes();
         RUNS.put(batch, &[id], &self.record)?;
         OPEN.delete(batch, &[id]);
+        if let Some(place) = &self.open.place {
+            place.delete(batch);
+        }
         // A run that gave up keeps its delivery, to be read once more.
         if status != RunStatus::Failed {
             self.drop_delivery(batch);

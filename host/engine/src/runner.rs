@@ -7,11 +7,11 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use flow::{After, Call, Effect, Entry, Event, Spot, Trigger};
+use flow::{After, Call, Effect, Entry, Event, Spot};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use model::{AccessRecord, Failure, Problem, Remedy, RunId};
-use sandbox::{Answer, Delivery, Report};
+use model::{AccessRecord, Failure, Problem, RunId};
+use sandbox::{Answer, Report};
 use serde_json::Value;
 use store::{Batch, CommitError, Order};
 use tracing::Instrument as _;
@@ -23,11 +23,9 @@ use crate::error::EngineError;
 use crate::flows::Published;
 use crate::lifecycle::open_id;
 use crate::queue::{Job, Turn};
-use crate::records::{BODIES, CallRecord, DELIVERIES, LINES, Line, OPEN, Origin, RUNS, RunStatus, Timer};
+use crate::records::{BODIES, CallRecord, DELIVERIES, LINES, Line, OPEN, RUNS, RunStatus, Timer};
 use crate::run::{RawDelivery, Run, why};
 
-/// How often the connector is asked to read a delivery before it is a dead letter.
-const RECEIVE_ATTEMPTS_MAX: u32 = 5;
 /// While the disk is full, a result that cannot be kept is offered again this often.
 const KEEP_AGAIN_MS: u64 = 500;
 
@@ -41,7 +39,7 @@ const INTERRUPTED_MAX: u32 = 30;
 pub(crate) struct Stepped {
     calls: Vec<Call>,
     /// Runs that were begun.
-    children: Vec<Run>,
+    pub(crate) children: Vec<Run>,
     /// Runs that have a message.
     wake: Vec<RunId>,
     /// This run has one itself.
@@ -140,7 +138,8 @@ impl Engine {
         let mut batch = Batch::new();
         run.put_dead(&mut batch, self.now_ms(), spot, failure.clone())?;
         let parent = self.put_return(&run, &mut batch, Some(&failure), &Arc::default())?;
-        self.keep(batch).await?;
+        self.keep(batch, []).await?;
+        self.over(&run).await;
         if let Some(parent) = parent {
             self.wake(&parent).await;
         }
@@ -150,18 +149,12 @@ impl Engine {
     }
 
     async fn drive(&self, mut run: Run, begun: Option<Stepped>) -> Result<Option<RunResult>, EngineError> {
-        let mut stepped = match begun {
-            Some(begun) => begun,
-            None if run.record.status == RunStatus::Received => match self.receive(&mut run).await? {
-                // What was sent to it before it had an event.
-                Some(stepped) => Stepped { answered: true, ..stepped },
-                None => return Ok(run.record.status.is_final().then(|| result(&run, None))),
-            },
-            None => {
-                let mut stepped = self.resume(&mut run).await?;
-                self.take_messages(&mut run, &mut stepped).await?;
-                stepped
-            }
+        let begun = match begun {
+            Some(begun) => Some(begun),
+            None => self.begin(&mut run).await?,
+        };
+        let Some(mut stepped) = begun else {
+            return Ok(run.record.status.is_final().then(|| result(&run, None)));
         };
         let mut calls = FuturesUnordered::new();
         loop {
@@ -199,14 +192,49 @@ impl Engine {
             let mut batch = Batch::new();
             // Asked again: the call may have taken long.
             let held = self.is_held(&run);
-            let next = self.put_step(&mut run, &mut batch, event, record, held)?;
-            self.keep(batch).await?;
+            let mut next = self.put_step(&mut run, &mut batch, event, record, held)?;
+            self.keep(batch, &mut next.children).await?;
             stepped.add(next);
         }
-        self.0.queue.forget(run.id());
+        self.over(&run).await;
         let ending = run.state.ending().cloned();
         tracing::info!(status = run.record.status.as_str(), "run ended");
         Ok(Some(result(&run, ending)))
+    }
+
+    /// Comes to where the run can go on. None: it is over, or parked, or others of its
+    /// line come first.
+    async fn begin(&self, run: &mut Run) -> Result<Option<Stepped>, EngineError> {
+        if !self.is_first(run.id(), run.open.place.as_ref())? {
+            return self.wait_in_line(run).await;
+        }
+        if run.record.status == RunStatus::Received {
+            match self.receive(run).await? {
+                // What was sent to it before it had an event is heard next.
+                Some(stepped) if !run.is_sequential() => return Ok(Some(Stepped { answered: true, ..stepped })),
+                Some(_) if run.record.status.is_final() => return Ok(None),
+                Some(_) if self.is_first(run.id(), run.open.place.as_ref())? => {}
+                Some(_) | None => return Ok(None),
+            }
+        }
+        let mut stepped = self.resume(run).await?;
+        self.take_messages(run, &mut stepped).await?;
+        Ok(Some(stepped))
+    }
+
+    /// A run that waits for its turn can be cancelled.
+    async fn wait_in_line(&self, run: &mut Run) -> Result<Option<Stepped>, EngineError> {
+        let mut stepped = Stepped::default();
+        if run.record.status != RunStatus::Received {
+            self.take_messages(run, &mut stepped).await?;
+        }
+        Ok(stepped.ended.then_some(stepped))
+    }
+
+    /// A run has ended: nothing waits for it any more.
+    pub(crate) async fn over(&self, run: &Run) {
+        self.0.queue.forget(run.id());
+        self.call_next(run.open.place.as_ref()).await;
     }
 
     /// What was made durable for other runs sets them going.
@@ -292,7 +320,7 @@ impl Engine {
 
     /// Full jitter for backoff; what the remote asked for plus a little, so that
     /// those who wait do not come back all at once.
-    fn wait_ms(&self, after: After) -> u64 {
+    pub(crate) fn wait_ms(&self, after: After) -> u64 {
         let chance = self.0.clock.random();
         match after {
             After::Backoff { most_ms } => chance % most_ms.max(1) + 1,
@@ -305,7 +333,7 @@ impl Engine {
         let mut all = Stepped::default();
         for effect in flow::pending(run.flow.plan(), &run.state) {
             let mut batch = Batch::new();
-            let stepped = match effect {
+            let mut stepped = match effect {
                 Effect::Continue => self.put_step(run, &mut batch, Event::Continue, None, false)?,
                 Effect::Retry { step, iteration, .. } => {
                     let spot = Spot { step, iteration };
@@ -319,7 +347,7 @@ impl Engine {
                 Effect::Call(call) => self.put_resumed(run, &mut batch, *call)?,
                 Effect::Finish(_) => return Ok(all),
             };
-            self.keep(batch).await?;
+            self.keep(batch, &mut stepped.children).await?;
             all.add(stepped);
         }
         Ok(all)
@@ -389,121 +417,17 @@ impl Engine {
         (event, record)
     }
 
-    /// Lets the connector read the delivery. None: the run is over, or parked.
-    async fn receive(&self, run: &mut Run) -> Result<Option<Stepped>, EngineError> {
-        let (report, digest) = self.call_receive(run).await;
-        let attempt = run.open.receive_attempts + 1;
-        let call = record(None, attempt, digest, &report);
-        let now_ms = self.now_ms();
-        let mut batch = Batch::new();
-        let failure = match report.outcome {
-            Ok(Answer::Events(events)) if events.is_empty() => {
-                run.put_line(&mut batch, now_ms, Vec::new(), Some(call))?;
-                run.put_ended(&mut batch, now_ms, RunStatus::Ignored)?;
-                self.keep(batch).await?;
-                return Ok(None);
-            }
-            Ok(Answer::Events(events)) => return self.put_events(run, batch, events, call).await.map(Some),
-            Ok(
-                Answer::Output(_)
-                | Answer::Account(_)
-                | Answer::Page(_)
-                | Answer::Subscribed(_)
-                | Answer::Unsubscribed
-                | Answer::Choices(_)
-                | Answer::Fields(_)
-                | Answer::Config(_),
-            ) => Failure::Permanent { message: "the sandbox mixed up two calls".to_owned() },
-            Err(failure) => failure,
-        };
-        run.put_line(&mut batch, now_ms, Vec::new(), Some(call))?;
-        run.open.receive_attempts = attempt;
-        let again = failure.remedy() == Remedy::Retry && attempt < RECEIVE_ATTEMPTS_MAX;
-        if again {
-            let wait_ms = self.wait_ms(After::Backoff { most_ms: 1_000 << attempt });
-            run.put_parked(&mut batch, now_ms + wait_ms)?;
-        } else {
-            run.put_dead(&mut batch, now_ms, None, failure)?;
-        }
-        self.keep(batch).await?;
-        if again {
-            self.0.queue.push_timed(run.open.ready_at_ms, run.id().clone());
-        }
-        Ok(None)
-    }
-
-    /// The events of a delivery, in one batch: the first goes on in this run, each
-    /// other one becomes a run of its own.
-    async fn put_events(
+    /// Hands a batch to the store, with the runs that it makes; while the disk is full or
+    /// the writer behind, the result of a call is offered again, since it cannot be had a
+    /// second time.
+    pub(crate) async fn keep<'r>(
         &self,
-        run: &mut Run,
-        mut batch: Batch,
-        events: Vec<sandbox::Event>,
-        call: CallRecord,
-    ) -> Result<Stepped, EngineError> {
-        let mut payloads = distinct(events).into_iter();
-        let first = payloads.next().unwrap_or_default();
-        let mut others = Vec::new();
-        for (index, payload) in (1..).zip(payloads) {
-            let mut other = self.new_run(&run.flow.clone(), at(&run.record.origin, index), RunStatus::Running);
-            other.put_accepted(&mut batch)?;
-            let started = Entry::Started { trigger: payload, run: other.facts() };
-            other.put_line(&mut batch, self.now_ms(), vec![started], None)?;
-            others.push(other);
-        }
-        run.put_under_way(&mut batch)?;
-        let event = Event::Started { trigger: first, run: run.facts() };
-        let held = self.is_held(run);
-        let stepped = self.put_step(run, &mut batch, event, Some(call), held)?;
-        let bytes = batch.bytes();
-        self.keep(batch).await?;
-        others.into_iter().for_each(|other| self.0.queue.push(other, bytes));
-        Ok(stepped)
-    }
-
-    async fn call_receive(&self, run: &Run) -> (Report, Option<model::Digest>) {
-        let missing = |what: &str| {
-            let problem = Problem::new("trigger-gone", format!("the delivery cannot be read: {what}"))
-                .fix("install and approve the plugin again, then replay the run");
-            (not_made(Failure::Unavailable { problem }), None)
-        };
-        let Trigger::Connector { uses, connection, config, .. } = run.flow.plan().trigger() else {
-            return missing("the flow's trigger needs no connector");
-        };
-        let digest = run.flow.plan().locked().get(&uses.plugin);
-        let Some(installed) = digest.and_then(|digest| self.0.catalogue.plugin(digest)) else {
-            return missing(&format!("the plugin {} is not installed", uses.plugin));
-        };
-        let Some(delivery) = &run.delivery else { return missing("its raw form is gone") };
-        // A connection revoked since then does not matter: reading sends nothing.
-        let connection = self.0.catalogue.connection(&run.record.environment, connection);
-        let target = CallTarget::Receive {
-            trigger: uses.operation.clone(),
-            config: Arc::new(config.clone()),
-            delivery: Delivery {
-                headers: delivery.record.headers.clone(),
-                query: delivery.record.query.clone(),
-                body: delivery.body.to_vec(),
-            },
-        };
-        let whom = CallFor {
-            environment: &run.record.environment,
-            flow: Some(run.record.flow.to_string()),
-            run: Some(run.id().to_string()),
-            step: None,
-            attempt: run.open.receive_attempts + 1,
-            key: run.id().to_string(),
-            timeout_ms: None,
-        };
-        let report = self.call(target, &installed, connection.as_deref(), whom).await;
-        (report, Some(installed.record.digest))
-    }
-
-    /// Hands a batch to the store; while the disk is full or the writer behind, the
-    /// result of a call is offered again, since it cannot be had a second time.
-    pub(crate) async fn keep(&self, batch: Batch) -> Result<(), EngineError> {
+        batch: Batch,
+        made: impl IntoIterator<Item = &'r mut Run>,
+    ) -> Result<(), EngineError> {
+        let mut made: Vec<&mut Run> = made.into_iter().collect();
         loop {
-            match self.0.store.commit(batch.clone()).await {
+            match self.hand_over(batch.clone(), made.iter_mut().map(|run| &mut **run))?.await {
                 Err(CommitError::Busy | CommitError::Full) => {
                     tracing::warn!("a result waits for the store");
                     tokio::time::sleep(std::time::Duration::from_millis(KEEP_AGAIN_MS)).await;
@@ -565,7 +489,9 @@ impl Engine {
             for (key, open) in page {
                 let Some(id) = open_id(&key) else { continue };
                 count += 1;
-                self.put_in_line(id, open.ready_at_ms);
+                if self.is_first(&id, open.place.as_ref())? {
+                    self.put_in_line(id, open.ready_at_ms);
+                }
             }
         }
         self.wake_addressed()?;
@@ -596,7 +522,7 @@ fn whom<'a>(flow: &'a Published, run: &RunId, call: &Call) -> CallFor<'a> {
     }
 }
 
-fn record(call: Option<&Call>, attempt: u32, digest: Option<model::Digest>, report: &Report) -> CallRecord {
+pub(crate) fn record(call: Option<&Call>, attempt: u32, digest: Option<model::Digest>, report: &Report) -> CallRecord {
     CallRecord {
         step: call.map(|call| call.step.clone()),
         iteration: call.map(|call| call.iteration.clone()).unwrap_or_default(),
@@ -606,27 +532,6 @@ fn record(call: Option<&Call>, attempt: u32, digest: Option<model::Digest>, repo
         log: report.log.clone(),
         duration_us: report.duration_us,
         failure: report.outcome.as_ref().err().cloned(),
-    }
-}
-
-/// Payloads, each key once: a connector may name the same event twice.
-fn distinct(events: Vec<sandbox::Event>) -> Vec<Arc<Value>> {
-    let mut seen = std::collections::HashSet::new();
-    events
-        .into_iter()
-        .filter(|event| event.dedupe_key.as_ref().is_none_or(|key| seen.insert(key.clone())))
-        .map(|event| Arc::new(serde_json::from_str(&event.payload).unwrap_or(Value::Null)))
-        .collect()
-}
-
-fn at(origin: &Origin, index: u32) -> Origin {
-    match origin {
-        Origin::Webhook { delivery_key, .. } => Origin::Webhook { delivery_key: delivery_key.clone(), index },
-        origin @ (Origin::Poll { .. }
-        | Origin::Schedule { .. }
-        | Origin::Manual { .. }
-        | Origin::Flow { .. }
-        | Origin::Replay { .. }) => origin.clone(),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::records::{CallRecord, Child, DeadLetter, Line, OPEN, RUNS, RUNS_OF_FLOW, RunRecord, RunStatus};
 use crate::redact::redact;
+use crate::waits::WaitView;
 
 /// A run, as people look at it.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -23,6 +24,9 @@ pub struct RunView {
     /// When it goes on, if it waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_until_ms: Option<u64>,
+    /// What it waits for, and who has to do something.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<WaitView>,
     /// The event, redacted; none while the connector has not read the delivery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trigger: Option<Value>,
@@ -80,9 +84,21 @@ impl Engine {
             let page = self.run_page(of, before.as_ref(), limit)?;
             let Some(last) = page.last() else { break };
             before = Some(last.id.clone());
-            found.extend(page.into_iter().filter(|record| status.is_none_or(|status| record.status == status)));
+            for record in page {
+                let record = self.as_shown(record)?;
+                found.extend(Some(record).filter(|record| status.is_none_or(|status| record.status == status)));
+            }
         }
         Ok(found)
+    }
+
+    /// A run that has its place in line and not its turn is waiting: its row does not
+    /// say so, since nothing is written when others come first.
+    fn as_shown(&self, mut record: RunRecord) -> Result<RunRecord, EngineError> {
+        if record.status == RunStatus::Running && self.comes_before(&record)?.is_some() {
+            record.status = RunStatus::Waiting;
+        }
+        Ok(record)
     }
 
     fn run_page(
@@ -113,7 +129,7 @@ impl Engine {
     /// # Errors
     /// When there is none of that name.
     pub fn show_run(&self, id: &RunId) -> Result<RunView, EngineError> {
-        let record = self.run_record(id)?;
+        let record = self.as_shown(self.run_record(id)?)?;
         let parts: [&[u8]; 1] = [id.as_str().as_bytes()];
         let store = &*self.0.store;
         let flow = self.version(&record.environment, &record.flow, record.version)?;
@@ -134,6 +150,7 @@ impl Engine {
             calls: lines.into_iter().filter_map(|line: Line| line.call).collect(),
             reason: state.ending().and_then(|ending| ending.reason.clone()),
             output,
+            waits: self.waits_of(&record)?,
             children: self.children(id)?,
             dead_letter: self.find_letter(id)?,
             record,

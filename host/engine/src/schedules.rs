@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use flow::{Entry, Plan, Schedule, Trigger};
+use flow::{Plan, Schedule, Trigger};
 use model::{Environment, Problem, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -159,11 +159,11 @@ impl Engine {
             self.0.alarms.set(alarm(published), Some(now_ms + FULL_AGAIN_MS));
             return Ok(());
         }
-        let runs = self.put_due(published, &mut record, &due, &mut batch)?;
+        let mut runs = self.put_due(published, &mut record, &due, &mut batch)?;
         if !batch.is_empty() {
             let bytes = batch.bytes();
-            self.0.store.commit(batch).await?;
-            runs.into_iter().for_each(|run| self.0.queue.push(run, bytes));
+            self.hand_over(batch, &mut runs)?.await?;
+            runs.into_iter().for_each(|run| self.set_going(run, bytes));
         }
         self.0.alarms.set(alarm(published), record.schedule.next_ms(record.since_ms, record.last_ms));
         Ok(())
@@ -211,8 +211,7 @@ impl Engine {
         let mut run = self.new_run(published, Origin::Schedule { nominal_ms: at_ms }, RunStatus::Running);
         self.put_seen(&seen, run.id(), batch)?;
         run.put_accepted(batch)?;
-        let started = Entry::Started { trigger: Arc::new(record.event(at_ms)), run: run.facts() };
-        run.put_line(batch, self.now_ms(), vec![started], None)?;
+        self.put_started(&mut run, batch, Arc::new(record.event(at_ms)))?;
         (record.fired_ms, record.run, record.passed) = (Some(at_ms), Some(run.id().clone()), 0);
         Ok(Some(run))
     }

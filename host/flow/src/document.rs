@@ -51,7 +51,7 @@ struct Document {
     team: Option<Team>,
     /// Words to find it by.
     tags: Option<Vec<String>>,
-    /// How many of its runs are worked on at once.
+    /// How its runs go beside one another.
     concurrency: Option<Concurrency>,
     /// How long its ended runs are kept.
     retention: Option<Retention>,
@@ -100,25 +100,34 @@ struct ErrorSteps {
     steps: Vec<Step>,
 }
 
-/// How many runs are worked on at once: `{ mode: limited, most: 5 }`.
+/// How runs go beside one another: `{ mode: limited, most: 5 }`, or one after the other:
+/// `{ mode: sequential, key: "{{ trigger.customer }}" }`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "published as a schema, never made")]
 struct Concurrency {
-    /// In parallel, or limited.
+    /// In parallel, limited, or one after the other.
     mode: ConcurrencyMode,
     /// How many, when limited; those that wait for a time or a person do not count.
     #[schemars(range(min = 1, max = 1000))]
     most: Option<u32>,
+    /// An expression over the event, when sequential: runs that have the same value go
+    /// one after the other, others beside them. All runs form one line when absent.
+    key: Option<String>,
 }
 
-/// Whether a flow's runs have a limit of their own.
+/// How a flow's runs go beside one another.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
 #[expect(dead_code, reason = "published as a schema, never made")]
 enum ConcurrencyMode {
+    /// As many as the host has workers for.
     Parallel,
+    /// At most so many are worked on.
     Limited,
+    /// Each begins when the one before it has ended, in the order in which their events
+    /// were accepted. One that waits is not over; one that gave up is.
+    Sequential,
 }
 
 /// How long ended runs are kept.

@@ -23,7 +23,7 @@ pub use plan::{
 };
 pub use run::{
     After, Answer, Branch, Call, Effect, Ending, Entry, Event, Iteration, Pause, RunFacts, Spot, State, Transition,
-    idempotency_key, pending, step,
+    idempotency_key, order_key, pending, step,
 };
 pub use schedule::{Cron, CronError, Missed, Rhythm, Schedule, Zone};
 pub use template::{Template, reference};

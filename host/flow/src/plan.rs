@@ -48,8 +48,8 @@ pub struct Plan {
     pub(crate) tables: Tables,
 }
 
-/// How many runs of a flow are worked on at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// How the runs of a flow go beside one another.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "kebab-case")]
 pub enum Concurrency {
     /// As many as the host has workers for.
@@ -59,6 +59,12 @@ pub enum Concurrency {
     Limited {
         /// How many; those that wait for a time or a person do not count.
         most: u32,
+    },
+    /// One after the other, in the order in which their events were accepted.
+    Sequential {
+        /// Which of them form one line; none: all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Template>,
     },
 }
 
@@ -498,9 +504,9 @@ impl Plan {
         &self.tags
     }
 
-    /// How many of its runs are worked on at once.
-    pub fn concurrency(&self) -> Concurrency {
-        self.concurrency
+    /// How its runs go beside one another.
+    pub fn concurrency(&self) -> &Concurrency {
+        &self.concurrency
     }
 
     /// How long its ended runs are kept, in milliseconds; none: the host decides.

@@ -4,7 +4,7 @@ mod page;
 
 use api::wire::{NewCancel, NewReplay, Version};
 use clap::Subcommand;
-use engine::{Origin, RunRecord, RunStatus, RunView};
+use engine::{ListedRun, Origin, RunStatus, RunView};
 use model::{FlowId, RunId};
 use serde::Deserialize;
 
@@ -82,7 +82,7 @@ pub(crate) enum Run {
 
 #[derive(Deserialize)]
 struct List {
-    runs: Vec<RunRecord>,
+    runs: Vec<ListedRun>,
     next: Option<RunId>,
 }
 
@@ -154,9 +154,10 @@ fn when(text: &str) -> Result<u64, String> {
 }
 
 fn list(reply: Reply<List>) -> Answer {
-    let mut table = Table::new(&["RUN", "FLOW", "ENVIRONMENT", "STATUS", "ACCEPTED", "TOOK", "STARTED BY"]);
+    let mut table =
+        Table::new(&["RUN", "FLOW", "ENVIRONMENT", "STATUS", "ACCEPTED", "TOOK", "STARTED BY", "WAITS FOR"]);
     let List { runs, next } = reply.value;
-    for run in runs {
+    for ListedRun { record: run, waits_for } in runs {
         let took = run.finished_at_ms.map_or_else(String::new, |end| duration(end.saturating_sub(run.accepted_at_ms)));
         table.row([
             run.id.to_string(),
@@ -166,6 +167,7 @@ fn list(reply: Reply<List>) -> Answer {
             time(run.accepted_at_ms),
             took,
             origin(&run.origin),
+            waits_for.unwrap_or_default(),
         ]);
     }
     let mut text =

@@ -165,7 +165,7 @@ async fn runs_are_found_by_time() {
             ..RunFilter::default()
         };
         let page = host.engine.list_runs(&filter, None, 10).expect("readable");
-        page.runs.into_iter().map(|run| run.id).collect::<Vec<_>>()
+        page.runs.into_iter().map(|run| run.record.id).collect::<Vec<_>>()
     };
     assert_eq!(found(Some(1), Some(3)), [runs[2].clone(), runs[1].clone()]);
     assert_eq!(found(Some(3), None), [runs[3].clone()]);

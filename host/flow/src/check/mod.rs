@@ -118,14 +118,14 @@ fn read_flow(fields: &Fields<'_>, operations: &dyn Operations, report: &mut Repo
     let owner = fields.text("owner", report);
     let team: Option<Team> = fields.name("team", report);
     let tags = tags(fields, report);
-    let concurrency = concurrency::concurrency(fields, report);
-    let keep_ms = concurrency::retention(fields, report);
     let started = match fields.required("trigger", "what starts the flow", report) {
         Some(node) => trigger::read(node, operations, report),
         None => Started::unknown(),
     };
     let (respond, trigger, event) = (started.respond, started.trigger, started.event);
     let tables = tables::read(fields, report);
+    let concurrency = concurrency::concurrency(fields, &event, &tables, report);
+    let keep_ms = concurrency::retention(fields, report);
     let steps_node = fields.required("steps", "a list of steps", report);
     let mut steps = Steps {
         operations,

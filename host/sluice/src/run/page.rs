@@ -45,6 +45,7 @@ fn head(run: &RunView, paint: Paint) -> Vec<String> {
     lines.extend(
         run.reason.as_ref().map(|reason| format!("  reason    {}", short(&reason.as_str().into(), VALUE_CHARS_MAX))),
     );
+    lines.extend(run.waits.iter().map(|wait| format!("  waits for {}", wait.what)));
     lines.extend(run.waiting_until_ms.map(|at_ms| format!("  waiting   until {}", time(at_ms))));
     lines.extend(
         run.trigger
