@@ -48,6 +48,7 @@ fn connection_routes() -> Router<Engine> {
         .route("/connections", post(connections::add).get(connections::list))
         .route("/connections/{environment}/{id}", get(connections::show).delete(connections::revoke))
         .route("/connections/{environment}/{id}/check", post(connections::check))
+        .route("/connections/{environment}/{id}/update", post(connections::update))
 }
 
 fn flow_routes() -> Router<Engine> {

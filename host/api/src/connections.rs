@@ -1,7 +1,7 @@
-//! Connections: add, list, show, check, revoke. A secret goes in and never comes out.
+//! Connections: add, update, list, show, check, revoke. A secret goes in and never comes out.
 
 use axum::extract::State;
-use engine::{CallView, ConnectionRecord, ConnectionView, Engine};
+use engine::{CallView, ConnectionRecord, ConnectionView, Engine, ListedConnection, Renewal};
 use http::StatusCode;
 use model::{ConnectionId, Credential, Environment};
 use serde::Serialize;
@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::request::{Json, Path};
-use crate::wire::{NewAuth, NewConnection};
+use crate::wire::{ConnectionUpdate, NewAuth, NewConnection};
 
 #[derive(Serialize)]
 pub(crate) struct ConnectionList {
-    connections: Vec<ConnectionRecord>,
+    connections: Vec<ListedConnection>,
 }
 
 pub(crate) async fn add(
@@ -33,6 +33,21 @@ pub(crate) async fn add(
         scopes: new.scopes,
     };
     Ok((StatusCode::CREATED, Json(engine.add_connection(new, &by).await?)))
+}
+
+/// Gives a connection another credential; runs that waited for it go on.
+pub(crate) async fn update(
+    State(engine): State<Engine>,
+    Path((environment, id)): Path<(Environment, ConnectionId)>,
+    Json(new): Json<ConnectionUpdate>,
+) -> Result<Json<ConnectionRecord>, ApiError> {
+    let renewal = Renewal {
+        secret: new.secret.map(|secret| secret.0),
+        user: new.user,
+        webhook_secret: new.webhook_secret.map(|secret| secret.0),
+        scopes: new.scopes,
+    };
+    Ok(Json(engine.update_connection(&environment, &id, renewal).await?))
 }
 
 fn credential(auth: NewAuth) -> Credential {

@@ -183,8 +183,11 @@ fn completed(result: RunResult) -> Response {
             let problems = result.problem.into_iter().collect();
             (StatusCode::BAD_GATEWAY, Json(RunRefused { run: result.run, problems })).into_response()
         }
-        RunStatus::Ignored | RunStatus::Received | RunStatus::Running | RunStatus::Waiting | RunStatus::Cancelled => {
-            queued(result.run)
-        }
+        RunStatus::Ignored
+        | RunStatus::Received
+        | RunStatus::Running
+        | RunStatus::Waiting
+        | RunStatus::NeedsReauthorisation
+        | RunStatus::Cancelled => queued(result.run),
     }
 }

@@ -17,6 +17,7 @@ use crate::catalogue::{BUILT_IN_WEBHOOK, LiveConnection};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::flows::Published;
+use crate::reauthorise::CredentialRefusal;
 use crate::records::{CONNECTIONS, ConnectionRecord, Revoked};
 
 /// A connection to be made. Secrets come in here and are sealed at once.
@@ -51,8 +52,35 @@ pub struct ConnectionView {
     /// Its remote asked to be left alone until then: every call over it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limited_until_ms: Option<u64>,
+    /// Its remote refused the credential: runs wait until it has another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_reauthorisation: Option<CredentialRefusal>,
     /// The published flows that use it.
     pub flows: Vec<FlowId>,
+}
+
+/// A connection in a list.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct ListedConnection {
+    /// What is kept of it.
+    #[serde(flatten)]
+    pub record: ConnectionRecord,
+    /// Its remote refused the credential: runs wait until it has another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_reauthorisation: Option<CredentialRefusal>,
+}
+
+/// What is to be new about a connection; the rest stays.
+#[derive(Debug, Default)]
+pub struct Renewal {
+    /// Another credential, of the same scheme.
+    pub secret: Option<SecretString>,
+    /// The user it belongs to, for basic.
+    pub user: Option<String>,
+    /// What verifies deliveries.
+    pub webhook_secret: Option<SecretString>,
+    /// The scopes that the credential holds.
+    pub scopes: Option<Vec<Scope>>,
 }
 
 /// Scrubbing an answer of shorter secrets would tear holes into honest text, and
@@ -66,10 +94,10 @@ impl Engine {
     /// When the connector is not installed or does not take such a credential, or
     /// the base URL lies outside the grant.
     pub async fn add_connection(&self, new: NewConnection, by: &str) -> Result<ConnectionRecord, EngineError> {
-        check_secrets(&new)?;
+        check_secrets(&Secrets { credential: new.credential.clone(), webhook_secret: new.webhook_secret.clone() })?;
         let base_url = self.check_with_plugin(&new)?;
         let _one_at_a_time = self.0.administration.lock().await;
-        self.check_replaced(&new)?;
+        let before = self.check_replaced(&new)?;
         let record = ConnectionRecord {
             label: new.label.unwrap_or_else(|| new.id.to_string()),
             id: new.id,
@@ -84,6 +112,8 @@ impl Engine {
             created_by: by.to_owned(),
             account: None,
             revoked: None,
+            renewals: before.as_ref().map_or(0, |before| before.record.renewals + 1),
+            renewed_at_ms: before.map(|_| self.now_ms()),
         };
         let secrets = Secrets { credential: new.credential, webhook_secret: new.webhook_secret };
         let mut batch = Batch::new();
@@ -91,9 +121,53 @@ impl Engine {
         self.put_connection(batch, record, secrets).await
     }
 
+    /// Gives a connection another credential, or other secrets beside. Runs that waited
+    /// for it go on.
+    ///
+    /// # Errors
+    /// When there is no such connection, nothing is new, or a secret is unusable.
+    pub async fn update_connection(
+        &self,
+        environment: &Environment,
+        id: &ConnectionId,
+        renewal: Renewal,
+    ) -> Result<ConnectionRecord, EngineError> {
+        let _one_at_a_time = self.0.administration.lock().await;
+        let live = self.live_connection(environment, id)?;
+        let (mut record, mut secrets) = (live.record.clone(), live.secrets.clone());
+        let Renewal { secret, user, webhook_secret, scopes } = renewal;
+        if secret.is_none() && webhook_secret.is_none() && scopes.is_none() {
+            return Err(EngineError::invalid(
+                Problem::new("nothing-new", "nothing about the connection would change")
+                    .fix("give another credential (--secret-file), webhook secret or scopes"),
+            ));
+        }
+        if let Some(secret) = secret {
+            secrets.credential = secrets.credential.renewed(secret, user).ok_or_else(|| {
+                EngineError::invalid(
+                    Problem::new("no-credential", format!("connection {id} has no credential that could be replaced"))
+                        .fix(format!("make it anew: sluice connection add {} --id {id} --auth SCHEME", record.plugin)),
+                )
+            })?;
+            record.renewals += 1;
+            record.renewed_at_ms = Some(self.now_ms());
+        }
+        record.verifies_webhooks |= webhook_secret.is_some();
+        secrets.webhook_secret = webhook_secret.or(secrets.webhook_secret);
+        record.scopes = scopes.unwrap_or(record.scopes);
+        check_secrets(&secrets)?;
+        let mut batch = Batch::new();
+        self.0.vault.put(&mut batch, environment, id, &secrets).map_err(EngineError::internal)?;
+        self.put_connection(batch, record, secrets).await
+    }
+
     /// Every connection; never a secret.
-    pub fn connections(&self) -> Vec<ConnectionRecord> {
-        self.0.catalogue.connections().iter().map(|connection| connection.record.clone()).collect()
+    pub fn connections(&self) -> Vec<ListedConnection> {
+        let listed = |connection: &Arc<LiveConnection>| ListedConnection {
+            record: connection.record.clone(),
+            needs_reauthorisation: self.refusal_of(connection),
+        };
+        self.0.catalogue.connections().iter().map(listed).collect()
     }
 
     /// One connection, what its remote asked for, and who depends on it; never a secret.
@@ -110,6 +184,7 @@ impl Engine {
         Ok(ConnectionView {
             record: connection.record.clone(),
             rate_limited_until_ms: self.wait_of(environment, id).map(|wait_ms| self.now_ms() + wait_ms),
+            needs_reauthorisation: self.refusal_of(&connection),
             flows: flows.map(|published| published.plan().id().clone()).collect(),
         })
     }
@@ -134,6 +209,7 @@ impl Engine {
             let _one_at_a_time = self.0.administration.lock().await;
             if self.live_connection(environment, id).is_ok_and(|now| Arc::ptr_eq(&now, &connection)) {
                 self.put_connection(Batch::new(), record, connection.secrets.clone()).await?;
+                self.forgive(&connection).await?;
             }
         }
         Ok(view)
@@ -192,11 +268,12 @@ impl Engine {
         self.0.catalogue.put_connection(Arc::new(live));
         self.reconsider(&record.environment).await?;
         self.connection_changed(&record.environment, &record.id);
+        self.resume_parked(&record.environment, &record.id).await?;
         Ok(record)
     }
 
     /// A name never changes its connector: flows and grants rely on it.
-    fn check_replaced(&self, new: &NewConnection) -> Result<(), EngineError> {
+    fn check_replaced(&self, new: &NewConnection) -> Result<Option<Arc<LiveConnection>>, EngineError> {
         match self.0.catalogue.connection(&new.environment, &new.id) {
             Some(old) if old.record.plugin != new.plugin => Err(EngineError::Conflict(
                 Problem::new(
@@ -205,7 +282,7 @@ impl Engine {
                 )
                 .fix("choose another name"),
             )),
-            _ => Ok(()),
+            before => Ok(before),
         }
     }
 
@@ -254,7 +331,7 @@ fn check_built_in(new: &NewConnection) -> Result<Option<String>, EngineError> {
     Ok(None)
 }
 
-fn check_secrets(new: &NewConnection) -> Result<(), EngineError> {
+fn check_secrets(new: &Secrets) -> Result<(), EngineError> {
     let webhook = new.webhook_secret.as_ref().map(|secret| secret.expose_secret());
     for secret in new.credential.secret().into_iter().chain(webhook) {
         if secret.len() < SECRET_BYTES_MIN {

@@ -22,6 +22,7 @@ use crate::flows::{Flows, PAGE};
 use crate::hooks::Hooks;
 use crate::poll_state::Polls;
 use crate::queue::Queue;
+use crate::reauthorise::Refusals;
 use crate::records::{APPROVALS, CONNECTIONS, PLUGINS};
 use crate::state::StateTurns;
 use crate::workers::Workers;
@@ -78,6 +79,7 @@ pub(crate) struct Inner {
     pub(crate) flows: Arc<Flows>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) ids: RunIds,
+    pub(crate) refusals: Refusals,
     /// The last number given in a line of runs.
     pub(crate) order: std::sync::Mutex<u64>,
     pub(crate) alarms: Alarms,
@@ -121,6 +123,7 @@ impl Engine {
             catalogue: Catalogue::new(parts.ceiling),
             flows,
             ids: RunIds::default(),
+            refusals: Refusals::default(),
             order: std::sync::Mutex::default(),
             alarms: Alarms::default(),
             hooks: Hooks::default(),
@@ -141,6 +144,7 @@ impl Engine {
         engine.load_catalogue()?;
         engine.load_flows()?;
         engine.load_holds()?;
+        engine.load_refusals()?;
         engine.load_order()?;
         Ok(engine)
     }
@@ -245,6 +249,12 @@ impl Engine {
         }
         if let Err(error) = self.reconsider_all().await {
             tracing::error!(error = &error as &dyn std::error::Error, "flows could not be paused or resumed");
+        }
+        if let Err(error) = self.resume_all_parked().await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "runs of mended connections could not be resumed"
+            );
         }
         for round in 0u64.. {
             if self.0.queue.is_closed() {

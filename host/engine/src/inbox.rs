@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use flow::{Answer, Event, Spot};
-use model::{Problem, RunId};
+use model::{ConnectionId, Problem, RunId};
 use serde::{Deserialize, Serialize};
 use store::{Batch, Order};
 
@@ -31,6 +31,11 @@ pub(crate) enum Message {
         /// What came.
         answer: Answer,
     },
+    /// A connection has another credential: the calls that waited for it are made.
+    Mended {
+        /// Which.
+        connection: ConnectionId,
+    },
     /// A person, or the run that began it, wants it to end.
     Cancel {
         /// Who.
@@ -38,15 +43,6 @@ pub(crate) enum Message {
         /// Why.
         reason: String,
     },
-}
-
-impl Message {
-    fn into_event(self) -> Event {
-        match self {
-            Self::Answer { spot: Spot { step, iteration }, answer } => Event::Answered { step, iteration, answer },
-            Self::Cancel { by, reason } => Event::Cancelled { reason: format!("{reason} ({by})") },
-        }
-    }
 }
 
 impl Engine {
@@ -160,8 +156,19 @@ impl Engine {
                 let held = self.is_held(run);
                 batch.delete(&key);
                 let mut next = Stepped::default();
-                if !stepped.ended {
-                    next = self.put_step(run, &mut batch, message.into_event(), None, held)?;
+                let event = match message {
+                    Message::Answer { spot: Spot { step, iteration }, answer } => {
+                        Some(Event::Answered { step, iteration, answer })
+                    }
+                    Message::Cancel { by, reason } => Some(Event::Cancelled { reason: format!("{reason} ({by})") }),
+                    Message::Mended { .. } if stepped.ended => None,
+                    Message::Mended { connection } => {
+                        self.put_mended(run, &mut batch, &connection)?;
+                        None
+                    }
+                };
+                if let Some(event) = event.filter(|_| !stepped.ended) {
+                    next = self.put_step(run, &mut batch, event, None, held)?;
                 }
                 self.keep(batch, &mut next.children).await?;
                 stepped.add(next);

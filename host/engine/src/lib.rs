@@ -41,6 +41,7 @@ mod polls;
 mod preview;
 mod queue;
 mod rates;
+mod reauthorise;
 mod receive;
 mod records;
 mod redact;
@@ -50,6 +51,7 @@ mod runner;
 mod runs;
 mod schedules;
 mod state;
+mod status;
 mod subscriptions;
 mod testing;
 mod triggers;
@@ -61,7 +63,7 @@ pub use accept::{Accepted, RunResult};
 pub use call::CallView;
 pub use catalogue::BUILT_IN_WEBHOOK;
 pub use clock::{Clock, SystemClock};
-pub use connections::{ConnectionView, NewConnection};
+pub use connections::{ConnectionView, ListedConnection, NewConnection, Renewal};
 pub use connectors::{Connector, Connectors, Wasm};
 pub use dead::{DeadFilter, DeadPage, RefusedRun, SettledRun, Settlement, Treatment};
 pub use drafts::{VersionView, Which};
@@ -75,6 +77,7 @@ pub use listing::{ListedRun, RunFilter, RunPage};
 pub use plugins::PluginView;
 pub use polls::PollView;
 pub use preview::{PlannedCall, Preview};
+pub use reauthorise::CredentialRefusal;
 pub use records::{
     ApprovalRecord, CallRecord, Child, ConnectionRecord, DeadLetter, Decided, Decision, Origin, Paused, PluginRecord,
     Revoked, RunRecord, RunStatus, Settled, SettledAs,

@@ -13,7 +13,9 @@ use sandbox::LogLine;
 use serde::{Deserialize, Serialize};
 use store::Table;
 
+use crate::reauthorise::CredentialRefusal;
 use crate::schedules::Note;
+pub use crate::status::RunStatus;
 
 /// An installed plugin. Key: digest.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -83,6 +85,12 @@ pub struct ConnectionRecord {
     /// When and by whom it was taken back; its credential is gone then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Revoked>,
+    /// How often its credential was replaced.
+    #[serde(default)]
+    pub renewals: u32,
+    /// When that was last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed_at_ms: Option<u64>,
 }
 
 /// A flow's standing. Key: environment, flow.
@@ -153,46 +161,6 @@ pub(crate) struct VersionRecord {
     pub(crate) applied_at_ms: u64,
     /// By whom.
     pub(crate) applied_by: String,
-}
-
-/// How far a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunStatus {
-    /// Accepted; the connector has not read the delivery yet.
-    Received,
-    /// Under way, or waiting for a worker or a retry.
-    Running,
-    /// For a time, an event, a person or another run.
-    Waiting,
-    /// Done.
-    Succeeded,
-    /// Gave up; there is a dead letter.
-    Failed,
-    /// The delivery held nothing for this flow.
-    Ignored,
-    /// A person ended it.
-    Cancelled,
-}
-
-impl RunStatus {
-    /// Whether nothing more will happen.
-    pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Ignored | Self::Cancelled)
-    }
-
-    /// As documents and the command line write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Received => "received",
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Cancelled => "cancelled",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Ignored => "ignored",
-        }
-    }
 }
 
 /// What started a run.
@@ -279,6 +247,9 @@ pub(crate) struct OpenRecord {
     /// Where it stands in line, if its flow has lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) place: Option<crate::order::Place>,
+    /// The connections that it waits for, until they have another credential.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refused: Vec<ConnectionId>,
 }
 
 /// A step that goes on at a time.
@@ -338,6 +309,10 @@ pub struct CallRecord {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Which credential of its connection the remote refused: how often it was replaced
+    /// before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<u32>,
 }
 
 /// A run that gave up. Key: run.
@@ -554,6 +529,10 @@ pub(crate) const PLUGINS: Table<PluginRecord> = Table::new("plugin");
 pub(crate) const APPROVALS: Table<ApprovalRecord> = Table::new("approval");
 pub(crate) const CONNECTIONS: Table<ConnectionRecord> = Table::new("connection");
 pub(crate) const HOLDS: Table<HoldRecord> = Table::new("hold");
+/// Connections whose credential was refused. Key: environment, connection.
+pub(crate) const REFUSALS: Table<CredentialRefusal> = Table::new("refusal");
+/// Names only: the runs that wait for such a connection. Key: environment, connection, run.
+pub(crate) const PARKED: Table<()> = Table::new("parked");
 pub(crate) const FLOWS: Table<FlowRecord> = Table::new("flow");
 pub(crate) const DRAFTS: Table<DraftRecord> = Table::new("flow-draft");
 pub(crate) const VERSIONS: Table<VersionRecord> = Table::new("flow-version");

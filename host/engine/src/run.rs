@@ -14,7 +14,7 @@ use crate::flows::Published;
 use crate::past;
 use crate::queue::Lane;
 use crate::records::{
-    BODIES, CallRecord, DEAD, DELIVERIES, DeadLetter, DeliveryRecord, LINES, Line, OPEN, OpenRecord, RUNS,
+    BODIES, CallRecord, DEAD, DELIVERIES, DeadLetter, DeliveryRecord, LINES, Line, OPEN, OpenRecord, PARKED, RUNS,
     RUNS_OF_FLOW, RunRecord, RunStatus, Timer,
 };
 
@@ -107,7 +107,11 @@ impl Run {
 
     /// Writes whether it rests, when that has changed.
     pub(crate) fn put_resting(&mut self, batch: &mut Batch) -> Result<(), TableError> {
-        let status = if self.state.is_resting() { RunStatus::Waiting } else { RunStatus::Running };
+        let status = match self.state.refused().is_empty() {
+            false if !self.state.is_calling() => RunStatus::NeedsReauthorisation,
+            _ if self.state.is_resting() => RunStatus::Waiting,
+            _ => RunStatus::Running,
+        };
         if self.record.status == status {
             return Ok(());
         }
@@ -155,6 +159,9 @@ impl Run {
         OPEN.delete(batch, &[id]);
         if let Some(place) = &self.open.place {
             place.delete(batch);
+        }
+        for connection in &self.open.refused {
+            PARKED.delete(batch, &[self.record.environment.as_str().as_bytes(), connection.as_str().as_bytes(), id]);
         }
         // A run that gave up keeps its delivery, to be read once more.
         if status != RunStatus::Failed {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use flow::{After, Call, Effect, Entry, Event, Spot};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use model::{AccessRecord, Failure, Problem, RunId};
+use model::{AccessRecord, Failure, Problem, Remedy, RunId};
 use sandbox::{Answer, Report};
 use serde_json::Value;
 use store::{Batch, CommitError, Order};
@@ -23,6 +23,7 @@ use crate::error::EngineError;
 use crate::flows::Published;
 use crate::lifecycle::open_id;
 use crate::queue::{Job, Turn};
+use crate::reauthorise::{Refused, refused_in};
 use crate::records::{BODIES, CallRecord, DELIVERIES, LINES, Line, OPEN, RUNS, RunStatus, Timer};
 use crate::run::{RawDelivery, Run, why};
 
@@ -42,6 +43,8 @@ pub(crate) struct Stepped {
     pub(crate) children: Vec<Run>,
     /// Runs that have a message.
     wake: Vec<RunId>,
+    /// Connections that this run waits for.
+    refused: Vec<Refused>,
     /// This run has one itself.
     answered: bool,
     pub(crate) ended: bool,
@@ -52,6 +55,7 @@ impl Stepped {
         self.calls.extend(next.calls);
         self.children.extend(next.children);
         self.wake.extend(next.wake);
+        self.refused.extend(next.refused);
         self.answered |= next.answered;
         self.ended |= next.ended;
     }
@@ -158,7 +162,7 @@ impl Engine {
         };
         let mut calls = FuturesUnordered::new();
         loop {
-            self.tell_others(&mut stepped).await;
+            self.tell_others(&run, &mut stepped).await?;
             if stepped.ended {
                 break;
             }
@@ -238,13 +242,14 @@ impl Engine {
     }
 
     /// What was made durable for other runs sets them going.
-    async fn tell_others(&self, stepped: &mut Stepped) {
+    async fn tell_others(&self, run: &Run, stepped: &mut Stepped) -> Result<(), EngineError> {
         for child in stepped.children.drain(..) {
             self.0.queue.push_stored(child.id().clone());
         }
         for run in std::mem::take(&mut stepped.wake) {
             self.wake(&run).await;
         }
+        self.note_refused(run, std::mem::take(&mut stepped.refused)).await
     }
 
     /// Nothing is under way: the run comes back when its next time has come. Without
@@ -276,12 +281,18 @@ impl Engine {
             transition.effects.retain(|effect| !matches!(effect, Effect::Call(_)));
         }
         let now_ms = self.now_ms();
+        let refused = refused_in(&transition.entries, call.as_ref().and_then(|call| call.refused));
         run.put_line(batch, now_ms, transition.entries, call)?;
         let mut stepped = Stepped::default();
         let mut timers = Vec::new();
         for effect in transition.effects {
             match effect {
                 Effect::Call(call) => stepped.calls.push(*call),
+                Effect::Retry { step, after: After::Reauthorised, .. } => {
+                    if let Some(refused) = refused.clone() {
+                        stepped.refused.extend(self.put_refused(run, batch, &step, refused)?);
+                    }
+                }
                 Effect::Retry { step, iteration, after, .. } => {
                     let at_ms = now_ms + self.wait_ms(after);
                     timers.push(Timer { spot: Spot { step, iteration }, at_ms });
@@ -325,6 +336,7 @@ impl Engine {
         match after {
             After::Backoff { most_ms } => chance % most_ms.max(1) + 1,
             After::Wait { ms } => ms + chance % (ms / 10 + 50),
+            After::Reauthorised => 0,
         }
     }
 
@@ -335,6 +347,8 @@ impl Engine {
             let mut batch = Batch::new();
             let mut stepped = match effect {
                 Effect::Continue => self.put_step(run, &mut batch, Event::Continue, None, false)?,
+                // Its row was written when it began to wait; a timer says that this is over.
+                Effect::Retry { after: After::Reauthorised, .. } => continue,
                 Effect::Retry { step, iteration, .. } => {
                     let spot = Spot { step, iteration };
                     if run.open.timers.iter().all(|timer| timer.spot != spot) {
@@ -379,20 +393,26 @@ impl Engine {
         let digest = flow.plan().locked().get(&uses.plugin).copied();
         let installed = digest.and_then(|digest| self.0.catalogue.plugin(&digest));
         let connection = call.connection.as_ref().map(|id| self.live_connection(&flow.environment, id)).transpose();
-        let report = match (&installed, &connection) {
-            (Some(installed), Ok(connection)) => {
+        let account = connection.as_ref().ok().and_then(Option::as_deref);
+        let refusal = account.and_then(|account| self.refusal_of(account));
+        let report = match (&refusal, &installed, &connection) {
+            (Some(refusal), ..) => not_made(refusal.failure.clone()),
+            (None, Some(installed), Ok(connection)) => {
                 let target = CallTarget::Action { operation: uses.operation.clone(), input: call.input.clone() };
                 self.call(target, installed, connection.as_deref(), whom(&flow, &run, &call)).await
             }
-            (None, _) => not_made(Failure::Unavailable {
+            (None, None, _) => not_made(Failure::Unavailable {
                 problem: Problem::new("plugin-gone", format!("the flow's plugin {} is not installed", uses.plugin))
                     .fix("install it again, then replay the run"),
             }),
-            (_, Err(error)) => not_made(Failure::Unavailable { problem: error.problems().swap_remove(0) }),
+            (None, _, Err(error)) => not_made(Failure::Unavailable { problem: error.problems().swap_remove(0) }),
         };
         let sent = may_have_changed(&report);
         let digest = installed.map(|installed| installed.record.digest);
-        let record = record(Some(&call), call.attempt, digest, &report);
+        let mut record = record(Some(&call), call.attempt, digest, &report);
+        if report.outcome.as_ref().is_err_and(|failure| failure.remedy() == Remedy::Reauthorise) {
+            record.refused = account.map(|account| account.record.renewals);
+        }
         let (step, iteration) = (call.step.clone(), call.iteration.clone());
         let event = match report.outcome {
             Ok(Answer::Output(output)) => {
@@ -409,6 +429,7 @@ impl Engine {
                 | Answer::Fields(_)
                 | Answer::Config(_),
             ) => Event::CallSucceeded { step, iteration, output: Arc::default() },
+            Err(failure) if refusal.is_some() => Event::Refused { step, iteration, failure },
             Err(failure) => {
                 tracing::warn!(step = %call.step, attempt = call.attempt, problem = failure.to_problem().what, "call failed");
                 Event::CallFailed { step, iteration, failure, sent }
@@ -500,14 +521,20 @@ impl Engine {
 }
 
 /// Whether something may have changed outside: a changing request, or a change of a
-/// file, that the remote did not answer with "not now". 429 and 503 are given before
-/// anything is done.
+/// file, that the remote did not answer with "not now". 401, 429 and 503 are given before
+/// anything is done, and so is the last answer to a credential that the connector says was
+/// refused.
 fn may_have_changed(report: &Report) -> bool {
     let reads = |access: &AccessRecord| matches!(&*access.method, "GET" | "HEAD" | "OPTIONS" | "LIST" | "READ");
     let not_sent = |access: &AccessRecord| access.error.as_ref().is_some_and(|error| error.starts_with("not sent"));
-    let refused = |access: &AccessRecord| matches!(access.status, Some(429 | 503));
+    let refused = |access: &AccessRecord| matches!(access.status, Some(401 | 429 | 503));
     let changed = |access: &AccessRecord| access.allowed && !reads(access) && !not_sent(access) && !refused(access);
-    report.sent && report.accesses.iter().any(changed)
+    let is_refusal = report.outcome.as_ref().is_err_and(|failure| failure.remedy() == Remedy::Reauthorise);
+    let accesses = match report.accesses.split_last() {
+        Some((last, before)) if is_refusal && last.status.is_some() => before,
+        Some(_) | None => &report.accesses[..],
+    };
+    report.sent && accesses.iter().any(changed)
 }
 
 fn whom<'a>(flow: &'a Published, run: &RunId, call: &Call) -> CallFor<'a> {
@@ -532,6 +559,7 @@ pub(crate) fn record(call: Option<&Call>, attempt: u32, digest: Option<model::Di
         log: report.log.clone(),
         duration_us: report.duration_us,
         failure: report.outcome.as_ref().err().cloned(),
+        refused: None,
     }
 }
 

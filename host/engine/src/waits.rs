@@ -28,6 +28,7 @@ pub(crate) fn for_its_turn(record: &RunRecord, first: &RunId) -> String {
         RunStatus::Received => format!("run {first} of the same flow, whose delivery is read first"),
         RunStatus::Running
         | RunStatus::Waiting
+        | RunStatus::NeedsReauthorisation
         | RunStatus::Succeeded
         | RunStatus::Failed
         | RunStatus::Ignored

@@ -51,6 +51,23 @@ impl Credential {
         }
     }
 
+    /// The same with another secret, and for basic with another user if one is given.
+    /// None when there is no secret to replace.
+    #[must_use]
+    pub fn renewed(&self, secret: SecretString, user: Option<String>) -> Option<Self> {
+        Some(match self {
+            Self::Bearer { .. } => Self::Bearer { token: secret },
+            Self::Basic { user: before, .. } => {
+                Self::Basic { user: user.unwrap_or_else(|| before.clone()), password: secret }
+            }
+            Self::Header { name, prefix, .. } => {
+                Self::Header { name: name.clone(), prefix: prefix.clone(), value: secret }
+            }
+            Self::Query { name, .. } => Self::Query { name: name.clone(), value: secret },
+            Self::None => return None,
+        })
+    }
+
     /// The auth scheme's name, as manifests write it.
     pub fn scheme(&self) -> &'static str {
         match self {

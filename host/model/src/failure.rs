@@ -143,6 +143,9 @@ pub enum Remedy {
     Retry,
     /// Try again when the remote's wait is over (milliseconds, if it said so).
     Wait(Option<u64>),
+    /// Try once more at once; then wait until somebody gives the connection another
+    /// credential.
+    Reauthorise,
     /// Trying again cannot help: a person must act.
     GiveUp,
 }
@@ -154,9 +157,8 @@ impl Failure {
             Self::Transient { .. } | Self::Crashed { .. } => Remedy::Retry,
             Self::Remote { status, .. } if *status >= 500 => Remedy::Retry,
             Self::RateLimited { retry_after_ms } => Remedy::Wait(*retry_after_ms),
-            Self::AuthExpired
-            | Self::AuthRevoked
-            | Self::MissingScopes { .. }
+            Self::AuthExpired | Self::AuthRevoked => Remedy::Reauthorise,
+            Self::MissingScopes { .. }
             | Self::InvalidInput { .. }
             | Self::NotFound { .. }
             | Self::Conflict { .. }
@@ -178,11 +180,11 @@ impl Failure {
     pub fn to_problem(&self) -> Problem {
         match self {
             Self::AuthExpired => Problem::new("auth-expired", "the credential of the connection has expired")
-                .fix("add the connection again with a fresh credential, then replay the run"),
+                .fix("give the connection another one: sluice connection update ID --secret-file FILE"),
             Self::AuthRevoked => {
                 Problem::new("auth-revoked", "the remote no longer accepts the credential of the connection")
                     .cause("the token was revoked or replaced at the remote service")
-                    .fix("add the connection again with a valid credential, then replay the run")
+                    .fix("give the connection another one: sluice connection update ID --secret-file FILE")
             }
             Self::MissingScopes { scopes } => {
                 let scopes = scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(", ");

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use api::wire::{NewAuth, NewConnection, Secret};
+use api::wire::{ConnectionUpdate, NewAuth, NewConnection, Secret};
 use clap::{Args, Subcommand, ValueEnum};
-use engine::{ConnectionRecord, ConnectionView};
+use engine::{ConnectionRecord, ConnectionView, ListedConnection};
 use model::{ConnectionId, PluginId, Problem, Scope, Team};
 use serde::Deserialize;
 
@@ -20,6 +20,8 @@ use crate::show::{Paint, Table, time};
 pub(crate) enum Connection {
     /// Make a connection, or replace one of the same name
     Add(Box<Add>),
+    /// Give a connection another credential; runs that waited for it go on
+    Update(Update),
     /// List connections; never a secret
     List,
     /// Show a connection: its state, what its remote asked for, which flows use it
@@ -76,6 +78,16 @@ pub(crate) struct Add {
     /// What stands before the credential in the header: "Token "
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prefix: String,
+    #[command(flatten)]
+    secrets: Secrets,
+    /// A scope that the credential holds; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<Scope>,
+}
+
+/// Where secrets are read from.
+#[derive(Debug, Args)]
+struct Secrets {
     /// Read the credential from a file
     #[arg(long, value_name = "FILE", group = "secret")]
     secret_file: Option<PathBuf>,
@@ -91,7 +103,42 @@ pub(crate) struct Add {
     /// Read the secret that verifies deliveries from the variable of this name
     #[arg(long, value_name = "VARIABLE", group = "webhook-secret")]
     webhook_secret_env: Option<String>,
-    /// A scope that the credential holds; may be repeated
+}
+
+impl Secrets {
+    fn credential(&self) -> Option<Source<'_>> {
+        match (&self.secret_file, self.secret_stdin, &self.secret_env) {
+            (Some(file), _, _) => Some(Source::File(file)),
+            (None, true, _) => Some(Source::Stdin),
+            (None, false, Some(name)) => Some(Source::Variable(name)),
+            (None, false, None) => None,
+        }
+    }
+
+    fn webhook(&self) -> Option<Source<'_>> {
+        match (&self.webhook_secret_file, &self.webhook_secret_env) {
+            (Some(file), _) => Some(Source::File(file)),
+            (None, Some(name)) => Some(Source::Variable(name)),
+            (None, None) => None,
+        }
+    }
+}
+
+/// What is new about a connection.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  sluice connection update team-slack --secret-file token.txt\n  pass show api | sluice connection update api --secret-stdin\n\nThe credential is presented as before; what is not named stays."
+)]
+pub(crate) struct Update {
+    /// The connection
+    #[arg(value_name = "ID")]
+    id: ConnectionId,
+    /// The user, for basic
+    #[arg(long, value_name = "USER", requires = "secret")]
+    user: Option<String>,
+    #[command(flatten)]
+    secrets: Secrets,
+    /// A scope that the credential holds, instead of those before; may be repeated
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<Scope>,
 }
@@ -116,16 +163,32 @@ enum Scheme {
 
 #[derive(Deserialize)]
 struct List {
-    connections: Vec<ConnectionRecord>,
+    connections: Vec<ListedConnection>,
 }
 
 pub(crate) async fn run(global: &Global, command: Connection) -> Outcome {
     let new = match &command {
         Connection::Add(add) => Some(new(global, add)?),
-        Connection::List | Connection::Show { .. } | Connection::Check { .. } | Connection::Revoke { .. } => None,
+        Connection::Update(_)
+        | Connection::List
+        | Connection::Show { .. }
+        | Connection::Check { .. }
+        | Connection::Revoke { .. } => None,
+    };
+    let update = match &command {
+        Connection::Update(update) => Some(update_of(update)?),
+        Connection::Add(_)
+        | Connection::List
+        | Connection::Show { .. }
+        | Connection::Check { .. }
+        | Connection::Revoke { .. } => None,
     };
     Client::with(global, async |client| match (&command, new) {
         (Connection::Add(_), Some(new)) => client.post("/api/v1/connections", &new).await.map(added),
+        (Connection::Update(Update { id, .. }), _) => {
+            let path = format!("/api/v1/connections/{}/{id}/update", global.environment);
+            client.post(&path, &update).await.map(updated)
+        }
         (Connection::Check { id }, _) => {
             let path = format!("/api/v1/connections/{}/{id}/check", global.environment);
             client.post::<CallReply>(&path, &serde_json::json!({})).await.map(call_answer)
@@ -142,11 +205,6 @@ pub(crate) async fn run(global: &Global, command: Connection) -> Outcome {
 }
 
 fn new(global: &Global, add: &Add) -> Result<NewConnection, Stop> {
-    let webhook = match (&add.webhook_secret_file, &add.webhook_secret_env) {
-        (Some(file), _) => Some(Source::File(file)),
-        (None, Some(name)) => Some(Source::Variable(name)),
-        (None, None) => None,
-    };
     Ok(NewConnection {
         id: add.id.clone(),
         environment: global.environment.clone(),
@@ -155,18 +213,26 @@ fn new(global: &Global, add: &Add) -> Result<NewConnection, Stop> {
         label: add.label.clone(),
         base_url: add.base_url.clone(),
         auth: auth(add)?,
-        webhook_secret: webhook.map(|source| secret::read(&source)).transpose()?.map(Secret),
+        webhook_secret: read(add.secrets.webhook())?,
         scopes: add.scopes.clone(),
     })
 }
 
+fn update_of(update: &Update) -> Result<ConnectionUpdate, Stop> {
+    Ok(ConnectionUpdate {
+        secret: read(update.secrets.credential())?,
+        user: update.user.clone(),
+        webhook_secret: read(update.secrets.webhook())?,
+        scopes: (!update.scopes.is_empty()).then(|| update.scopes.clone()),
+    })
+}
+
+fn read(source: Option<Source<'_>>) -> Result<Option<Secret>, Stop> {
+    Ok(source.map(|source| secret::read(&source)).transpose()?.map(Secret))
+}
+
 fn auth(add: &Add) -> Result<NewAuth, Stop> {
-    let source = match (&add.secret_file, add.secret_stdin, &add.secret_env) {
-        (Some(file), _, _) => Some(Source::File(file)),
-        (None, true, _) => Some(Source::Stdin),
-        (None, false, Some(name)) => Some(Source::Variable(name)),
-        (None, false, None) => None,
-    };
+    let source = add.secrets.credential();
     let given = || source.as_ref().ok_or_else(no_secret).and_then(secret::read).map(Secret);
     let name = || add.name.clone().unwrap_or_default();
     Ok(match add.auth {
@@ -213,6 +279,15 @@ fn added(reply: Reply<ConnectionRecord>) -> Answer {
     Answer::done(reply.json, text)
 }
 
+fn updated(reply: Reply<ConnectionRecord>) -> Answer {
+    let ConnectionRecord { id, environment, auth, .. } = &reply.value;
+    let mut text = format!("Connection {id} in {environment} is updated; runs that waited for its credential go on.");
+    if auth != "none" {
+        text.push_str(&format!("\nTest it: sluice connection check {id} --environment {environment}"));
+    }
+    Answer::done(reply.json, text)
+}
+
 fn revoked(reply: Reply<ConnectionRecord>) -> Answer {
     let text = format!("Connection {} is revoked: its credential is erased, and calls over it fail.", reply.value.id);
     Answer::done(reply.json, text)
@@ -232,6 +307,14 @@ fn show(reply: Reply<ConnectionView>) -> Answer {
         format!("  made       {} by {}", time(record.created_at_ms), record.created_by),
         format!("  auth       {}", record.auth),
     ];
+    lines.extend(record.renewed_at_ms.map(|at_ms| format!("  renewed    {}", time(at_ms))));
+    if let Some(refusal) = &view.needs_reauthorisation {
+        let what = refusal.failure.to_problem().what;
+        lines.push(format!("  {}    {what}, {}, run {}", paint.bad("refused"), time(refusal.at_ms), refusal.run));
+        let environment = &record.environment;
+        let fix = format!("sluice connection update {} --environment {environment} --secret-file FILE", record.id);
+        lines.push(format!("  who acts   an administrator: {fix}"));
+    }
     lines.extend(record.account.as_ref().map(|account| format!("  account    {account}")));
     lines.extend(record.base_url.as_ref().map(|base_url| format!("  base URL   {base_url}")));
     if let Some(revoked) = &record.revoked {
@@ -248,11 +331,12 @@ fn show(reply: Reply<ConnectionView>) -> Answer {
 
 fn list(reply: Reply<List>) -> Answer {
     let mut table = Table::new(&["ID", "PLUGIN", "ENVIRONMENT", "AUTH", "ACCOUNT", "STATE", "MADE", "BASE URL"]);
-    for record in reply.value.connections {
-        let state = match (&record.revoked, record.verifies_webhooks) {
-            (Some(_), _) => "revoked",
-            (None, true) => "ready, verifies webhooks",
-            (None, false) => "ready",
+    for ListedConnection { record, needs_reauthorisation } in reply.value.connections {
+        let state = match (&record.revoked, &needs_reauthorisation, record.verifies_webhooks) {
+            (Some(_), ..) => "revoked",
+            (None, Some(_), _) => "needs reauthorisation",
+            (None, None, true) => "ready, verifies webhooks",
+            (None, None, false) => "ready",
         };
         table.row([
             record.id.to_string(),

@@ -28,7 +28,7 @@ pub(crate) enum Run {
         #[arg(long, value_name = "ID")]
         flow: Option<FlowId>,
         /// Runs of this status only
-        #[arg(long, value_name = "STATUS", value_parser = ["received", "running", "waiting", "succeeded", "failed", "ignored", "cancelled"])]
+        #[arg(long, value_name = "STATUS", value_parser = ["received", "running", "waiting", "needs-reauthorisation", "succeeded", "failed", "ignored", "cancelled"])]
         status: Option<String>,
         /// Accepted at this time or later: 2026-11-22T08:00:00Z, or 2h for two hours ago
         #[arg(long, value_name = "TIME", value_parser = when)]
@@ -204,7 +204,7 @@ fn short_key(key: &str) -> String {
 fn status(status: RunStatus, paint: Paint) -> String {
     match status {
         RunStatus::Succeeded => paint.good(status.as_str()),
-        RunStatus::Failed => paint.bad(status.as_str()),
+        RunStatus::Failed | RunStatus::NeedsReauthorisation => paint.bad(status.as_str()),
         RunStatus::Received | RunStatus::Running | RunStatus::Waiting => paint.warn(status.as_str()),
         RunStatus::Ignored | RunStatus::Cancelled => paint.dim(status.as_str()),
     }

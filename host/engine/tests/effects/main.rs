@@ -5,4 +5,5 @@
 mod world;
 
 mod order;
+mod reauthorise;
 mod service;

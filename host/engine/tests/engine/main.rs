@@ -163,7 +163,7 @@ async fn a_revoked_connection_refuses_deliveries() {
     host.publish(HOOK).await;
     host.engine.revoke_connection(&test(), &"hook".parse().expect("a name"), "ana").await.expect("revoked");
     assert!(matches!(host.send("hook", r#"{"id":"a","n":1}"#).await, Err(EngineError::Unauthentic(_))));
-    assert!(host.engine.connections()[0].revoked.is_some());
+    assert!(host.engine.connections()[0].record.revoked.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -42,6 +42,15 @@ pub enum Event {
         /// repeated is not retried when it may have.
         sent: bool,
     },
+    /// The call under way was not made: its connection waits for another credential.
+    Refused {
+        /// The step.
+        step: StepId,
+        /// Where in the loops around it.
+        iteration: Iteration,
+        /// What the remote said of the credential, to whoever asked before.
+        failure: Failure,
+    },
     /// The wait of [`Effect::Retry`], or the time of [`Effect::Pause`], is over.
     Due {
         /// The step.
@@ -257,6 +266,8 @@ pub enum After {
         /// In milliseconds.
         ms: u64,
     },
+    /// Until the connection has another credential: the engine says when.
+    Reauthorised,
 }
 
 /// The idempotency key of a step's call: the same at every attempt of a run,

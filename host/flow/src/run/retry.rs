@@ -3,6 +3,7 @@
 use model::{Failure, Remedy};
 
 use super::event::After;
+use super::state::Attempt;
 use crate::plan::Action;
 
 /// What follows from a failed attempt.
@@ -19,7 +20,8 @@ const WAITS_MAX: u32 = 1_000;
 /// Decides without clock or randomness. A call that must not be repeated is tried
 /// again only when it surely did nothing. Being asked to wait, without having done
 /// anything, costs none of the attempts.
-pub(super) fn decide(action: &Action, attempt: u32, failure: &Failure, sent: bool) -> Verdict {
+pub(super) fn decide(action: &Action, call: &Attempt, failure: &Failure, sent: bool) -> Verdict {
+    let attempt = call.attempt;
     if sent && !action.repeatable() && leaves_doubt(failure) {
         return Verdict::GiveUp(Failure::MayHaveHappened {
             message: format!(
@@ -36,6 +38,11 @@ pub(super) fn decide(action: &Action, attempt: u32, failure: &Failure, sent: boo
             let after = asked.map_or(backoff, |ms| After::Wait { ms });
             (after, if sent { action.retry.attempts } else { WAITS_MAX })
         }
+        // Without an account there is nothing that a person could mend.
+        Remedy::Reauthorise if action.connection.is_none() => return Verdict::GiveUp(failure.clone()),
+        // The credential may have been replaced just now, or the remote be mistaken.
+        Remedy::Reauthorise if !call.refused => (After::Wait { ms: 0 }, WAITS_MAX),
+        Remedy::Reauthorise => (After::Reauthorised, WAITS_MAX),
         Remedy::GiveUp => return Verdict::GiveUp(failure.clone()),
     };
     if attempt < attempts_max { Verdict::Again(after) } else { Verdict::GiveUp(failure.clone()) }
@@ -45,7 +52,7 @@ pub(super) fn decide(action: &Action, attempt: u32, failure: &Failure, sent: boo
 /// reports as final is the remote's own word.
 fn leaves_doubt(failure: &Failure) -> bool {
     match failure.remedy() {
-        Remedy::Retry | Remedy::Wait(_) => true,
+        Remedy::Retry | Remedy::Wait(_) | Remedy::Reauthorise => true,
         Remedy::GiveUp => matches!(
             failure,
             Failure::LimitExceeded { .. } | Failure::InvalidOutput { .. } | Failure::PolicyDenied { .. }
@@ -75,6 +82,27 @@ mod tests {
         }
     }
 
+    fn at(attempt: u32) -> Attempt {
+        let step = "post".parse().expect("a name");
+        Attempt { step, attempt, input: std::sync::Arc::default(), key: String::new(), refused: false }
+    }
+
+    #[test]
+    fn a_refused_credential_is_tried_once_more_and_then_waited_for() {
+        let mut once = action(Effect::Create, Idempotency::None);
+        once.connection = Some("chat".parse().expect("a name"));
+        let refused = Attempt { refused: true, ..at(7) };
+        for failure in [Failure::AuthExpired, Failure::AuthRevoked] {
+            assert_eq!(decide(&once, &at(6), &failure, false), Verdict::Again(After::Wait { ms: 0 }));
+            assert_eq!(decide(&once, &refused, &failure, false), Verdict::Again(After::Reauthorised));
+            let Verdict::GiveUp(Failure::MayHaveHappened { .. }) = decide(&once, &at(6), &failure, true) else {
+                panic!("something was changed before the credential was refused");
+            };
+            let without = action(Effect::Read, Idempotency::None);
+            assert_eq!(decide(&without, &at(1), &failure, false), Verdict::GiveUp(failure));
+        }
+    }
+
     #[test]
     fn a_failure_is_retried_only_where_that_is_safe_and_may_help() {
         let transient = || Failure::Transient { message: "x".into() };
@@ -101,7 +129,7 @@ mod tests {
             (&once, WAITS_MAX, limited(Some(7)), false, None),
             (&read, 1, transient(), true, backoff(100)),
         ] {
-            let verdict = decide(action, attempt, &failure, sent);
+            let verdict = decide(action, &at(attempt), &failure, sent);
             match (wanted, verdict) {
                 (Some(after), Verdict::Again(found)) => assert_eq!(found, after, "{failure:?}"),
                 (None, Verdict::GiveUp(_)) => {}
@@ -110,12 +138,12 @@ mod tests {
         }
         let slow = Failure::LimitExceeded { which: "wall_ms".into(), limit: 10 };
         for failure in [transient(), limited(None), slow, Failure::InvalidOutput { fields: Vec::new() }] {
-            let Verdict::GiveUp(Failure::MayHaveHappened { message }) = decide(&once, 1, &failure, true) else {
+            let Verdict::GiveUp(Failure::MayHaveHappened { message }) = decide(&once, &at(1), &failure, true) else {
                 panic!("{failure:?}: a sent call that must not be repeated may have happened");
             };
             assert!(message.contains("chat/post"), "{message}");
         }
         let refused = Failure::Remote { status: 400, message: "no".into() };
-        assert_eq!(decide(&once, 1, &refused, true), Verdict::GiveUp(refused));
+        assert_eq!(decide(&once, &at(1), &refused, true), Verdict::GiveUp(refused));
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Failure, StepId};
+use model::{Failure, Remedy, StepId};
 use serde_json::{Value, json};
 
 use super::entry::{Branch, Ending, Entry, RunFacts};
@@ -75,6 +75,8 @@ pub(super) struct Attempt {
     pub(super) attempt: u32,
     pub(super) input: Arc<Value>,
     pub(super) key: String,
+    /// The one before was refused for its credential, and this one follows at once.
+    pub(super) refused: bool,
 }
 
 impl State {
@@ -104,17 +106,19 @@ impl State {
                 self.leave(step, iteration, Arc::clone(output));
             }
             Entry::Intended { step, iteration, input, key } => {
-                let input = Arc::clone(input);
-                self.go(iteration, Place::Calling(Attempt { step: step.clone(), attempt: 1, input, key: key.clone() }));
+                let (step, input, key) = (step.clone(), Arc::clone(input), key.clone());
+                self.go(iteration, Place::Calling(Attempt { step, attempt: 1, input, key, refused: false }));
             }
             Entry::Resumed { attempt, iteration, .. } => {
                 if let Some(under_way) = self.attempt(iteration) {
                     self.go(iteration, Place::Calling(Attempt { attempt: *attempt, ..under_way }));
                 }
             }
-            Entry::Attempted { attempt, iteration, after, .. } => {
+            Entry::Attempted { attempt, iteration, failure, after, .. } => {
                 if let Some(under_way) = self.attempt(iteration) {
-                    self.go(iteration, Place::Waiting(Attempt { attempt: attempt + 1, ..under_way }, *after));
+                    let refused = failure.remedy() == Remedy::Reauthorise && *after != After::Reauthorised;
+                    let next = Attempt { attempt: attempt + 1, refused, ..under_way };
+                    self.go(iteration, Place::Waiting(next, *after));
                 }
             }
             Entry::Failed { step, iteration, failure, continued: true, branch, .. } => {
@@ -192,6 +196,24 @@ impl State {
     /// Whether a call is under way, or was when the host stopped.
     pub fn is_calling(&self) -> bool {
         self.is_under_way() && self.threads.values().any(|thread| matches!(thread.place, Place::Calling(_)))
+    }
+
+    /// The calls that wait for another credential of their connection.
+    pub fn refused(&self) -> Vec<Spot> {
+        let spot = |(iteration, thread): (&Iteration, &Thread)| match &thread.place {
+            Place::Waiting(Attempt { step, .. }, After::Reauthorised) => {
+                Some(Spot { step: step.clone(), iteration: iteration.clone() })
+            }
+            Place::Waiting(..)
+            | Place::Calling(_)
+            | Place::Paused(..)
+            | Place::Start
+            | Place::Behind(_)
+            | Place::In(..)
+            | Place::Looping(..)
+            | Place::Broken(..) => None,
+        };
+        self.threads.iter().filter_map(spot).collect()
     }
 
     /// What is waited for besides calls, and where.

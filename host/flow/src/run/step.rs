@@ -6,7 +6,7 @@ use model::{Failure, StepId};
 use serde_json::Value;
 
 use super::entry::{Entry, RunFacts};
-use super::event::{Call, Effect, Event, Transition};
+use super::event::{After, Call, Effect, Event, Transition};
 use super::iteration::{Iteration, Spot};
 use super::retry::{Verdict, decide};
 use super::state::{Attempt, Place, State};
@@ -23,6 +23,7 @@ pub fn step(plan: &Plan, state: &State, event: Event) -> Transition {
         Event::Continue => {}
         Event::CallSucceeded { step, iteration, output } => walk.succeed(step, iteration, output),
         Event::CallFailed { step, iteration, failure, sent } => walk.fail_call(step, iteration, failure, sent),
+        Event::Refused { step, iteration, failure } => walk.refuse(step, iteration, failure),
         Event::Due { step, iteration } => walk.due(step, iteration),
         Event::Answered { step, iteration, answer } => walk.answer(step, iteration, answer),
         Event::Interrupted { step, iteration } => walk.interrupt(step, iteration),
@@ -98,16 +99,25 @@ impl Walk<'_> {
     }
 
     fn fail_call(&mut self, step: StepId, iteration: Iteration, failure: Failure, sent: bool) {
-        let Some(attempt) = self.calling(&step, &iteration).map(|under_way| under_way.attempt) else { return };
+        let Some(call) = self.calling(&step, &iteration) else { return };
         let Some(action) = find_action(self.plan, &step) else { return };
-        match decide(action, attempt, &failure, sent) {
-            Verdict::Again(after) => {
-                let spot = iteration.clone();
-                self.record(Entry::Attempted { step, iteration, attempt, failure, after });
-                self.ask(&spot);
-            }
+        match decide(action, call, &failure, sent) {
+            Verdict::Again(after) => self.try_later(step, iteration, failure, after),
             Verdict::GiveUp(failure) => self.fail(Spot { step, iteration }, failure, action.on_error),
         }
+    }
+
+    fn refuse(&mut self, step: StepId, iteration: Iteration, failure: Failure) {
+        if self.calling(&step, &iteration).is_some() {
+            self.try_later(step, iteration, failure, After::Reauthorised);
+        }
+    }
+
+    fn try_later(&mut self, step: StepId, iteration: Iteration, failure: Failure, after: After) {
+        let Some(attempt) = self.calling(&step, &iteration).map(|call| call.attempt) else { return };
+        let spot = iteration.clone();
+        self.record(Entry::Attempted { step, iteration, attempt, failure, after });
+        self.ask(&spot);
     }
 
     fn due(&mut self, step: StepId, iteration: Iteration) {

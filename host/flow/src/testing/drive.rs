@@ -7,7 +7,7 @@ use model::{Environment, Problem};
 
 use super::{Reply, Test};
 use crate::plan::{Plan, Work};
-use crate::run::{Answer, Effect, Ending, Entry, Event, Pause, RunFacts, Spot, State, step};
+use crate::run::{After, Answer, Effect, Ending, Entry, Event, Pause, RunFacts, Spot, State, step};
 
 /// A run from its start to its end.
 pub(super) struct Story {
@@ -54,6 +54,14 @@ fn answer(plan: &Plan, test: &Test, effect: Effect) -> Result<Event, Problem> {
             Ok(called(spot, reply))
         }
         Effect::Pause { step, iteration, pause } => paused(plan, test, Spot { step, iteration }, &pause),
+        Effect::Retry { step, iteration, after: After::Reauthorised, .. } => {
+            let spot = Spot { step, iteration };
+            let what =
+                format!("step {spot} waits for another credential of its connection, and in a test nobody gives one");
+            Err(Problem::new("needs-reauthorisation", what)
+                .field(format!("answers.{}", spot.step))
+                .fix("let another attempt answer, or another failure; a refused credential fails no run"))
+        }
         Effect::Retry { step, iteration, .. } => Ok(Event::Due { step, iteration }),
         Effect::Continue | Effect::Release { .. } | Effect::Finish(_) => Ok(Event::Continue),
     }

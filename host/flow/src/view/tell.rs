@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ItemsView, StepOutcome, StepView};
-use crate::run::{Branch, Entry, Iteration, Pause, Spot};
+use crate::run::{After, Branch, Entry, Iteration, Pause, Spot};
 
 /// The step that an entry is about; an item's end is its loop's matter.
 pub fn subject(entry: &Entry) -> Option<Spot> {
@@ -65,8 +65,11 @@ pub(super) fn tell(view: &mut StepView, entry: &Entry) {
             view.outcome = StepOutcome::Calling;
             view.attempts = *attempt;
         }
-        Entry::Attempted { failure, .. } => {
+        Entry::Attempted { failure, after, .. } => {
             view.outcome = StepOutcome::Waiting;
+            if *after == After::Reauthorised {
+                view.waits_for = Some("another credential of its connection".to_owned());
+            }
             view.failure = Some(failure.clone());
         }
         Entry::Failed { failure, continued, branch, .. } => {
