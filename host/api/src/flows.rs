@@ -11,8 +11,8 @@ use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::request::{Json, Path};
 use crate::wire::{
-    CheckedFlow, DocumentFormat, HookSecret, NewFlow, NewRun, NewTest, RotateHook, RotatedHook, RunAnswer, Secret,
-    TestedFlow,
+    CheckedFlow, DocumentFormat, FlowPage, HookSecret, NewFlow, NewRun, NewTest, RotateHook, RotatedHook, RunAnswer,
+    Secret, TestedFlow,
 };
 
 #[derive(Serialize)]
@@ -57,8 +57,9 @@ pub(crate) async fn list(State(engine): State<Engine>) -> Result<Json<FlowList>,
 pub(crate) async fn show(
     State(engine): State<Engine>,
     Path((environment, id)): Path<(Environment, FlowId)>,
-) -> Result<Json<FlowView>, ApiError> {
-    Ok(Json(engine.flow(&environment, &id)?))
+) -> Result<Json<FlowPage>, ApiError> {
+    let flow = engine.flow(&environment, &id)?;
+    Ok(Json(FlowPage { standing: engine.flow_standing(&environment, &id)?, flow }))
 }
 
 pub(crate) async fn run(

@@ -3,7 +3,7 @@
 //! Requests are strict: an unknown field is refused. Both sides of the Unix socket
 //! use these types, so that the command line cannot drift from the API.
 
-use engine::Occasion;
+use engine::{FlowStanding, FlowView, Occasion};
 use model::{ConnectionId, Environment, FieldId, FlowId, OperationId, PluginId, Problem, RunId, Scope, StepId, Team};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -31,6 +31,16 @@ pub struct RunAnswer {
     /// Whether the delivery had been accepted before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub duplicate: bool,
+}
+
+/// A flow, and how its runs are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlowPage {
+    /// Its published version, or its draft.
+    #[serde(flatten)]
+    pub flow: FlowView,
+    /// How its runs are.
+    pub standing: FlowStanding,
 }
 
 /// A synchronous run that failed.

@@ -90,6 +90,13 @@ impl<'a> Seen<'a> {
 /// redelivering sooner (GitHub and Stripe: 3 days).
 const SEEN_WINDOW_MS: u64 = 3 * 24 * 3_600_000;
 
+/// The row by which a run's delivery is known.
+pub(crate) fn seen_key(record: &RunRecord, key: &str) -> Vec<u8> {
+    let seen = Seen::of(record, key);
+    let bucket = (record.accepted_at_ms / SEEN_WINDOW_MS).to_be_bytes();
+    SEEN.key(&seen.parts(&bucket, &seen.hash()))
+}
+
 /// A worker is done with most runs sooner.
 const FULL_AGAIN_MS: u64 = 2_000;
 
@@ -306,7 +313,9 @@ impl Engine {
         let CommitError::Conflict { key } = &error else { return Err(error.into()) };
         let found = self.0.store.get(key)?;
         let found = found.and_then(|row| serde_json::from_slice::<SeenRecord>(&row).ok());
-        found.map(|seen| Accepted::Duplicate { run: seen.run }).ok_or_else(|| error.into())
+        let Some(seen) = found else { return Err(error.into()) };
+        self.note_duplicate(key);
+        Ok(Accepted::Duplicate { run: seen.run })
     }
 
     /// Names the event, in the time's bucket; its neighbours count too.
@@ -316,7 +325,7 @@ impl Engine {
         for bucket in [earlier, now, later] {
             SEEN.expect_absent(batch, &seen.parts(&bucket, &hash));
         }
-        SEEN.put(batch, &seen.parts(&now, &hash), &SeenRecord { run: run.clone() })?;
+        SEEN.put(batch, &seen.parts(&now, &hash), &SeenRecord { run: run.clone(), duplicates: None })?;
         Ok(())
     }
 

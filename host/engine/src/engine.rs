@@ -17,6 +17,7 @@ use crate::catalogue::{Catalogue, Installed};
 use crate::clock::{Clock, RunIds};
 use crate::connections;
 use crate::connectors::Connectors;
+use crate::duplicates::Uncounted;
 use crate::error::EngineError;
 use crate::flows::{Flows, PAGE};
 use crate::hooks::Hooks;
@@ -80,6 +81,7 @@ pub(crate) struct Inner {
     pub(crate) queue: Arc<Queue>,
     pub(crate) ids: RunIds,
     pub(crate) refusals: Refusals,
+    pub(crate) uncounted: Uncounted,
     /// The last number given in a line of runs.
     pub(crate) order: std::sync::Mutex<u64>,
     pub(crate) alarms: Alarms,
@@ -124,6 +126,7 @@ impl Engine {
             flows,
             ids: RunIds::default(),
             refusals: Refusals::default(),
+            uncounted: Uncounted::default(),
             order: std::sync::Mutex::default(),
             alarms: Alarms::default(),
             hooks: Hooks::default(),

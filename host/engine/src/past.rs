@@ -83,6 +83,17 @@ impl Engine {
         Ok(found)
     }
 
+    /// How many ended runs there are of a flow, or of all, with a status; at most `most`.
+    pub(crate) fn count_past(
+        &self,
+        of: Option<(&Environment, &FlowId)>,
+        status: RunStatus,
+        most: usize,
+    ) -> Result<usize, EngineError> {
+        let list = group(of, Some(status));
+        Ok(self.0.store.history(list.as_deref(), None, most, Order::Descending)?.len())
+    }
+
     /// The rows of an ended run whose keys start with `prefix`; none for a run that
     /// is not over, or was forgotten.
     pub(crate) fn past_rows(&self, run: &RunId, prefix: &[u8]) -> Result<Vec<Row>, EngineError> {

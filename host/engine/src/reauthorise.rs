@@ -19,7 +19,7 @@ use crate::error::EngineError;
 use crate::flows::PAGE;
 use crate::inbox::Message;
 use crate::records::{OPEN, PARKED, REFUSALS, Timer};
-use crate::run::Run;
+use crate::run::{Run, connection_of};
 
 /// A credential that the remote refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,13 +65,8 @@ impl Run {
     /// The calls that wait for another credential of this connection.
     fn refused_over(&self, connection: &ConnectionId) -> Vec<flow::Spot> {
         let mut spots = self.state.refused();
-        spots.retain(|spot| self.connection_of(&spot.step) == Some(connection));
+        spots.retain(|spot| connection_of(self.flow.plan(), &spot.step) == Some(connection));
         spots
-    }
-
-    /// As which account a step makes its call.
-    pub(crate) fn connection_of(&self, step: &StepId) -> Option<&ConnectionId> {
-        self.flow.plan().find(step)?.work.as_action()?.connection.as_ref()
     }
 }
 
@@ -107,7 +102,7 @@ impl Engine {
         step: &StepId,
         (failure, renewals): (Failure, u32),
     ) -> Result<Option<Refused>, EngineError> {
-        let Some(connection) = run.connection_of(step).cloned() else { return Ok(None) };
+        let Some(connection) = connection_of(run.flow.plan(), step).cloned() else { return Ok(None) };
         let environment = run.record.environment.clone();
         let refusal = CredentialRefusal { at_ms: self.now_ms(), run: run.id().clone(), failure, renewals };
         let parts = [environment.as_str().as_bytes(), connection.as_str().as_bytes(), run.id().as_str().as_bytes()];

@@ -13,6 +13,7 @@ use sandbox::LogLine;
 use serde::{Deserialize, Serialize};
 use store::Table;
 
+use crate::duplicates::Duplicates;
 use crate::reauthorise::CredentialRefusal;
 use crate::schedules::Note;
 pub use crate::status::RunStatus;
@@ -443,6 +444,9 @@ pub struct Child {
 pub(crate) struct SeenRecord {
     /// The run it became.
     pub run: RunId,
+    /// How often it came again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) duplicates: Option<Duplicates>,
 }
 
 /// How far a schedule is. Key: environment, flow.
@@ -553,6 +557,8 @@ pub(crate) const INBOX: Table<crate::inbox::Message> = Table::new("inbox");
 pub(crate) const DECISIONS: Table<Decision> = Table::new("decision");
 pub(crate) const WAITS: Table<WaitRecord> = Table::new("wait");
 pub(crate) const CHILDREN: Table<Child> = Table::new("child");
+/// How many deliveries of a flow were repetitions. Key: environment, flow.
+pub(crate) const DUPLICATES: Table<Duplicates> = Table::new("duplicates");
 pub(crate) const SEEN: Table<SeenRecord> = Table::new("seen");
 /// Raw bytes, not JSON: the delivery's body. Key: run.
 pub(crate) const BODIES: Table<()> = Table::new("body");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use flow::{Ending, Entry, Outcome, RunFacts, Spot};
-use model::{Failure, RunId};
+use model::{ConnectionId, Failure, RunId, StepId};
 use store::{Batch, TableError};
 
 use crate::flows::Published;
@@ -221,6 +221,11 @@ impl Run {
         let record = &self.record;
         [record.environment.as_str().as_bytes(), record.flow.as_str().as_bytes(), record.id.as_str().as_bytes()]
     }
+}
+
+/// As which account a step makes its call.
+pub(crate) fn connection_of<'p>(plan: &'p flow::Plan, step: &StepId) -> Option<&'p ConnectionId> {
+    plan.find(step)?.work.as_action()?.connection.as_ref()
 }
 
 /// Why a run gave up; None when it succeeded, or a person ended it and nothing is in

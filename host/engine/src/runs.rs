@@ -7,11 +7,12 @@ use model::{Environment, FlowId, Problem, RunId};
 use serde_json::Value;
 use store::Order;
 
+use crate::duplicates::Duplicates;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::records::{CallRecord, Child, DeadLetter, Line, OPEN, RUNS, RUNS_OF_FLOW, RunRecord, RunStatus};
 use crate::redact::redact;
-use crate::waits::WaitView;
+use crate::waits::{Looked, Retries, WaitView};
 
 /// A run, as people look at it.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -24,7 +25,13 @@ pub struct RunView {
     /// When it goes on, if it waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_until_ms: Option<u64>,
-    /// What it waits for, and who has to do something.
+    /// Repetitions of its delivery that were refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<Duplicates>,
+    /// Attempts that failed and were made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
+    /// What it waits for, and who must act.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<WaitView>,
     /// The event, redacted; none while the connector has not read the delivery.
@@ -71,7 +78,8 @@ impl Engine {
         Ok(found)
     }
 
-    fn living_runs(
+    /// Runs that are not history yet, newest first.
+    pub(crate) fn living_runs(
         &self,
         of: Option<(&Environment, &FlowId)>,
         status: Option<RunStatus>,
@@ -142,6 +150,16 @@ impl Engine {
         let output =
             state.ending().filter(|ending| !ending.output.is_null()).map(|ending| redact(None, &ending.output));
         let open = OPEN.get(store, &parts)?;
+        let (children, letter) = (self.children(id)?, self.find_letter(id)?);
+        let waits = self.waits_of(&Looked {
+            record: &record,
+            flow: &flow,
+            entries: &entries,
+            state: &state,
+            open: open.as_ref(),
+            children: &children,
+            letter: letter.as_ref(),
+        })?;
         Ok(RunView {
             flow_name: flow.plan().name().to_owned(),
             waiting_until_ms: open.map(|open| open.ready_at_ms).filter(|at_ms| *at_ms > self.now_ms()),
@@ -150,9 +168,11 @@ impl Engine {
             calls: lines.into_iter().filter_map(|line: Line| line.call).collect(),
             reason: state.ending().and_then(|ending| ending.reason.clone()),
             output,
-            waits: self.waits_of(&record)?,
-            children: self.children(id)?,
-            dead_letter: self.find_letter(id)?,
+            duplicates: self.duplicates_of(&record)?,
+            retries: Retries::of(&entries),
+            waits,
+            children,
+            dead_letter: letter,
             record,
         })
     }

@@ -8,7 +8,7 @@ mod trigger;
 
 use std::path::{Path, PathBuf};
 
-use api::wire::{CheckedFlow, DocumentFormat, NewFlow, NewRun, NewSignal, RunAnswer, Signalled};
+use api::wire::{CheckedFlow, DocumentFormat, FlowPage, NewFlow, NewRun, NewSignal, RunAnswer, Signalled};
 use clap::Subcommand;
 use engine::{FlowView, RunStatus, TriggerView};
 use model::FlowId;
@@ -47,7 +47,7 @@ pub(crate) enum Flow {
     Life(life::Life),
     /// List flows, drafts included
     List,
-    /// Show a flow: version, connectors, document
+    /// Show a flow: version, connectors, how its runs are, who must act; and its document
     #[command(after_help = "Example:\n  sluice flow show alert-on-bug")]
     Show {
         /// The flow
@@ -235,9 +235,9 @@ fn list(reply: Reply<List>) -> Answer {
     Answer::done(reply.json, table.print(Paint::stdout(), "There is no flow yet. Publish one: sluice flow apply FILE"))
 }
 
-fn show(reply: Reply<FlowView>) -> Answer {
+fn show(reply: Reply<FlowPage>) -> Answer {
     let paint = Paint::stdout();
-    let flow = &reply.value;
+    let FlowPage { flow, standing } = &reply.value;
     let mut lines =
         vec![format!("{} ({}), version {} in {}", paint.bold(&flow.name), flow.id, flow.version, flow.environment)];
     lines.push(format!("  state      {}", flow.state.as_str()));
@@ -250,6 +250,7 @@ fn show(reply: Reply<FlowView>) -> Answer {
     );
     lines.extend(trigger::lines(&flow.trigger));
     lines.extend(flow.locked.iter().map(|(plugin, digest)| format!("  runs on    {plugin} {digest}")));
+    lines.extend(runs::standing(standing, paint));
     lines.push(String::new());
     lines.push(flow.document.trim_end().to_owned());
     Answer::done(reply.json, lines.join("\n"))

@@ -1,6 +1,7 @@
 //! `sluice run`: what happened, and why.
 
 mod page;
+mod standing;
 
 use api::wire::{NewCancel, NewReplay, Version};
 use clap::Subcommand;
@@ -15,6 +16,7 @@ use crate::flow::started;
 use crate::show::{Paint, Table, duration, time};
 
 pub(crate) use page::{access_lines, log_line, page};
+pub(crate) use standing::standing;
 
 /// Runs: list, look at, replay, cancel.
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@
 #[path = "../triggers/world.rs"]
 mod world;
 
+mod explained;
 mod order;
 mod reauthorise;
 mod service;

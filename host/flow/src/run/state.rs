@@ -198,14 +198,13 @@ impl State {
         self.is_under_way() && self.threads.values().any(|thread| matches!(thread.place, Place::Calling(_)))
     }
 
-    /// The calls that wait for another credential of their connection.
-    pub fn refused(&self) -> Vec<Spot> {
-        let spot = |(iteration, thread): (&Iteration, &Thread)| match &thread.place {
-            Place::Waiting(Attempt { step, .. }, After::Reauthorised) => {
-                Some(Spot { step: step.clone(), iteration: iteration.clone() })
+    /// The calls that are to be made again, each with the number of the attempt to come.
+    pub fn retries(&self) -> Vec<(Spot, u32, After)> {
+        let retry = |(iteration, thread): (&Iteration, &Thread)| match &thread.place {
+            Place::Waiting(Attempt { step, attempt, .. }, after) => {
+                Some((Spot { step: step.clone(), iteration: iteration.clone() }, *attempt, *after))
             }
-            Place::Waiting(..)
-            | Place::Calling(_)
+            Place::Calling(_)
             | Place::Paused(..)
             | Place::Start
             | Place::Behind(_)
@@ -213,7 +212,13 @@ impl State {
             | Place::Looping(..)
             | Place::Broken(..) => None,
         };
-        self.threads.iter().filter_map(spot).collect()
+        self.threads.iter().filter_map(retry).collect()
+    }
+
+    /// The calls that wait for another credential of their connection.
+    pub fn refused(&self) -> Vec<Spot> {
+        let refused = |(spot, _, after)| (after == After::Reauthorised).then_some(spot);
+        self.retries().into_iter().filter_map(refused).collect()
     }
 
     /// What is waited for besides calls, and where.

@@ -1,7 +1,7 @@
 //! One run on one page: what started it, what each step did, what each call sent
 //! and which rule let it; and if it failed, what happened, why, and what to do.
 
-use engine::{CallRecord, RunStatus, RunView};
+use engine::{CallRecord, Duplicates, Retries, RunStatus, RunView, WaitView};
 use model::{AccessRecord, Problem};
 use sandbox::{LogLevel, LogLine};
 use serde_json::Value;
@@ -45,8 +45,12 @@ fn head(run: &RunView, paint: Paint) -> Vec<String> {
     lines.extend(
         run.reason.as_ref().map(|reason| format!("  reason    {}", short(&reason.as_str().into(), VALUE_CHARS_MAX))),
     );
-    lines.extend(run.waits.iter().map(|wait| format!("  waits for {}", wait.what)));
-    lines.extend(run.waiting_until_ms.map(|at_ms| format!("  waiting   until {}", time(at_ms))));
+    lines.extend(run.duplicates.map(|duplicates| format!("  repeated  {}", repeated(&duplicates, "time", "times"))));
+    lines.extend(run.retries.map(|retries| format!("  retried   {}", retried(&retries))));
+    lines.extend(wait_lines(&run.waits, paint));
+    if run.waits.is_empty() {
+        lines.extend(run.waiting_until_ms.map(|at_ms| format!("  waiting   until {}", time(at_ms))));
+    }
     lines.extend(
         run.trigger
             .as_ref()
@@ -54,6 +58,36 @@ fn head(run: &RunView, paint: Paint) -> Vec<String> {
             .map(|event| format!("  event     {}", short(event, VALUE_CHARS_MAX))),
     );
     lines
+}
+
+/// What is waited for, until when, and who must act.
+pub(crate) fn wait_lines(waits: &[WaitView], paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    for wait in waits {
+        let step = wait.step.as_ref().map(|step| format!(", at step {step}")).unwrap_or_default();
+        let until = wait.until_ms.map(|at_ms| format!(", until {}", time(at_ms))).unwrap_or_default();
+        lines.push(format!("  {} {}{until}{step}", paint.warn("waits for"), hang(&wait.what, 12)));
+        if let (Some(who), Some(how)) = (&wait.who, &wait.how) {
+            lines.push(format!("  {}  {who}: {}", paint.warn("who acts"), hang(how, 12)));
+        }
+    }
+    lines
+}
+
+/// `3 times as a duplicate, last 2026-11-22 08:01:23 UTC`
+pub(crate) fn repeated(duplicates: &Duplicates, one: &str, many: &str) -> String {
+    let Duplicates { count, last_ms } = duplicates;
+    let word = if *count == 1 { one } else { many };
+    format!("{count} {word} as a duplicate, and refused; last {}", time(*last_ms))
+}
+
+fn retried(retries: &Retries) -> String {
+    let Retries { failed, rate_limited, refused } = *retries;
+    let why = [(rate_limited, "rate-limited"), (refused, "refused for the credential")];
+    let why: Vec<String> =
+        why.into_iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+    let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join(", ")) };
+    format!("{failed} of its attempts failed and were made again{why}")
 }
 
 type Step = flow::StepView;
@@ -244,7 +278,7 @@ mod tests {
 
     fn run() -> RunView {
         let digest = model::Digest::of(b"");
-        serde_json::from_value(json!({
+        let mut run: RunView = serde_json::from_value(json!({
             "id": "0".repeat(32), "flow": "alert", "environment": "test", "version": 3, "status": "failed",
             "origin": { "kind": "webhook", "delivery_key": "key:7", "index": 0 },
             "accepted_at_ms": 1_700_000_000_000u64, "finished_at_ms": 1_700_000_000_412u64,
@@ -279,7 +313,16 @@ mod tests {
                 "problem": { "code": "remote", "what": "the remote answered 503: busy", "cause": "it is down", "fix": "wait" }
             }
         }))
-        .expect("a run")
+        .expect("a run");
+        run.duplicates = Some(Duplicates { count: 2, last_ms: 1_700_000_000_300 });
+        run.retries = Some(Retries { failed: 3, rate_limited: 2, refused: 0 });
+        run.waits = serde_json::from_value(json!([
+            { "what": "the rate limit of connection chat", "step": "post", "until_ms": 1_700_000_060_000u64 },
+            { "what": "a decision: Send it?", "who": "somebody with the role finance",
+              "how": "sluice approval decide 7:ask approve|reject" },
+        ]))
+        .expect("waits");
+        run
     }
 
     #[test]
@@ -289,6 +332,11 @@ mod tests {
             "failed in 412 ms",
             "Alert on bug (alert), version 3, test",
             "delivery 7",
+            "repeated  2 times as a duplicate, and refused; last 2023-11-14 22:13:20 UTC",
+            "retried   3 of its attempts failed and were made again (2 rate-limited)",
+            "waits for the rate limit of connection chat, until 2023-11-14 22:14:20 UTC, at step post",
+            "waits for a decision: Send it?",
+            "who acts  somebody with the role finance: sluice approval decide 7:ask approve|reject",
             "1. Tell the team (post)  slack/post-message  failed, 2 attempts",
             "{\"text\":\"hi\"}",
             "2. after  stop  not reached",
