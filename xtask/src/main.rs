@@ -65,7 +65,8 @@ enum Task {
         /// Only lives through the simulated world of this seed, aloud.
         #[arg(long)]
         seed: Option<u64>,
-        /// Only this part, in its short form: kills, power, counting, syscalls, errors, full, damage.
+        /// Only this part, in its short form: kills, power, counting, syscalls, errors, full,
+        /// damage, retention.
         #[arg(long, conflicts_with = "seed")]
         only: Option<String>,
     },

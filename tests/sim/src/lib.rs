@@ -15,6 +15,7 @@ mod disk;
 mod flows;
 mod judge;
 mod life;
+mod load;
 mod manifest;
 mod mutant;
 mod people;
@@ -29,6 +30,7 @@ mod trace;
 mod world;
 
 pub use campaign::{Campaign, Tally};
+pub use load::{Load, Space, live_load};
 pub use mutant::Mutant;
 pub use template::Template;
 pub use world::{Lived, live};

@@ -1,10 +1,11 @@
 //! `sim`: lives through worlds, and tells what came of them.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use sim::{Campaign, Mutant, Template, live};
+use sim::{Campaign, Mutant, Template, live, live_load};
 
 /// A whole host under simulated time, disk, network and people.
 #[derive(Parser)]
@@ -42,6 +43,18 @@ enum Task {
         #[arg(long)]
         mutant: Option<Mutant>,
     },
+    /// Lives through load in a real folder, and prints what it leaves as JSON.
+    Load {
+        /// An empty folder.
+        #[arg(long)]
+        folder: PathBuf,
+        /// How long, in simulated minutes.
+        #[arg(long, default_value_t = 15)]
+        minutes: u64,
+        /// Runs begun each second.
+        #[arg(long)]
+        rate: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -70,6 +83,16 @@ fn main() -> ExitCode {
             lived.broken.iter().for_each(|what| println!("BROKEN {what}"));
             !lived.broken.is_empty()
         }
+        Task::Load { folder, minutes, rate } => match live_load(&folder, minutes, rate) {
+            Ok(load) => {
+                println!("{}", serde_json::json!(load));
+                false
+            }
+            Err(error) => {
+                eprintln!("error: {error}");
+                true
+            }
+        },
     };
     if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

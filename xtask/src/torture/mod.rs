@@ -11,6 +11,7 @@ mod errors;
 mod full;
 mod mount;
 mod power;
+mod retention;
 mod simulator;
 mod strace;
 mod syscalls;
@@ -109,6 +110,7 @@ pub fn only(name: &str) -> Result<bool> {
         bail!("there is no part {name}: choose one of {}", known.join(", "));
     };
     demo::build()?;
+    build_simulator()?;
     let (mut claims, mut skipped) = (Claims::default(), Vec::new());
     parts(&Scale::short(), &[*part], Instant::now() + SHORT_WITHIN, &mut claims, &mut skipped)?;
     println!("\n{}, {} skipped", claims.summary(), skipped.len());
@@ -126,7 +128,8 @@ struct Named {
     work: fn(&mut Part<'_>) -> Result<()>,
 }
 
-const PARTS: [Named; 7] = [
+/// In the order in which they are done.
+const PARTS: [Named; 8] = [
     Named { name: "kills", headline: "Kills under load", share: 5, work: kill },
     Named { name: "power", headline: "Power losses on a real file system", share: 5, work: power::lose_power },
     Named { name: "counting", headline: "A counting upstream", share: 5, work: counting::count },
@@ -139,6 +142,12 @@ const PARTS: [Named; 7] = [
     Named { name: "errors", headline: "Errors of the disk at every write and sync", share: 3, work: errors::fail_each },
     Named { name: "full", headline: "A full disk", share: 1, work: full::fill },
     Named { name: "damage", headline: "Damaged files", share: 2, work: damage::damage },
+    Named {
+        name: "retention",
+        headline: "A quarter of an hour of load, kept for a minute",
+        share: 2,
+        work: retention::measure,
+    },
 ];
 
 fn kill(part: &mut Part<'_>) -> Result<()> {

@@ -59,7 +59,8 @@ pub(super) fn beside() -> usize {
     (processors() - 1).max(1)
 }
 
-fn binary() -> std::path::PathBuf {
+/// The simulator's program.
+pub(super) fn binary() -> std::path::PathBuf {
     target().join("debug").join("sim")
 }
 

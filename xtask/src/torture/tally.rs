@@ -18,6 +18,8 @@ pub struct Scale {
     pub counted: Counted,
     /// Bit flips, and as many truncations.
     pub damages: usize,
+    /// Simulated minutes of load, and runs that begin in each of their seconds.
+    pub load: (u64, u64),
 }
 
 /// What the counting upstream counts.
@@ -35,13 +37,13 @@ impl Scale {
     /// What a release is put through.
     pub fn long() -> Self {
         let counted = Counted { flows: 200, deliveries: 10_000, kills: 200 };
-        Self { simulated_runs: u64::MAX, kills: 300, power_losses: 100, every: 1, counted, damages: 200 }
+        Self { simulated_runs: u64::MAX, kills: 300, power_losses: 100, every: 1, counted, damages: 200, load: (15, 40) }
     }
 
     /// What fits into the test suite's minutes.
     pub fn short() -> Self {
         let counted = Counted { flows: 20, deliveries: 600, kills: 12 };
-        Self { simulated_runs: 10_000, kills: 30, power_losses: 15, every: 6, counted, damages: 8 }
+        Self { simulated_runs: 10_000, kills: 30, power_losses: 15, every: 6, counted, damages: 8, load: (15, 10) }
     }
 }
 
