@@ -275,11 +275,11 @@ impl Engine {
     }
 }
 
-/// How often old history is looked for. One minute: the shortest time for which a
-/// run can be kept; a look that finds nothing reads no file.
-const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// How often old history is looked for. A third of a minute, the shortest time for
+/// which a run can be kept; a look that finds nothing reads no segment.
+const TIDY_EVERY: Duration = Duration::from_secs(20);
 /// Buckets of seen deliveries end every three days; an hour is often enough.
-const TIDY_SEEN_ROUNDS: u64 = 60;
+const TIDY_SEEN_ROUNDS: u64 = 180;
 
 impl Engine {
     async fn forget_old(&self) -> Result<(), EngineError> {

@@ -52,12 +52,29 @@ impl EngineError {
             | Self::Conflict(problem)
             | Self::Busy { problem, .. }
             | Self::Unavailable(problem) => vec![problem.clone()],
-            Self::Internal(_) => vec![
+            Self::Internal(_) => vec![self.damage().unwrap_or_else(|| {
                 Problem::new("internal", "the host made a mistake")
                     .cause("a fault in sluice; the log has the details")
-                    .fix("look at the host's log around this time, and report what it says"),
-            ],
+                    .fix("look at the host's log around this time, and report what it says")
+            })],
         }
+    }
+
+    /// What people read when something stored is not what was written.
+    pub(crate) fn damage(&self) -> Option<Problem> {
+        let Self::Internal(source) = self else { return None };
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**source);
+        while let Some(error) = cause {
+            if let Some(error @ ReadError::Damaged { .. }) = error.downcast_ref() {
+                return Some(
+                    Problem::new("stored-damaged", error.to_string())
+                        .cause("the disk changed or lost bytes that had been written durably, or a file was edited or removed")
+                        .fix("check the disk; what is lost can be taken from a backup"),
+                );
+            }
+            cause = error.source();
+        }
+        None
     }
 
     pub(crate) fn invalid(problem: Problem) -> Self {

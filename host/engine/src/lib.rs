@@ -27,6 +27,7 @@ mod error;
 mod explain;
 mod flows;
 mod forms;
+mod give_up;
 mod handshake;
 mod hooks;
 mod inbox;

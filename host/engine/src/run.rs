@@ -70,7 +70,7 @@ impl Run {
         batch.put(RUNS_OF_FLOW.key(&self.flow_parts()), b"");
         if let Some(delivery) = &self.delivery {
             DELIVERIES.put(batch, &[id], &delivery.record)?;
-            batch.put(BODIES.key(&[id]), &delivery.body);
+            batch.put_bytes(BODIES.key(&[id]), delivery.body.clone());
         }
         Ok(())
     }
@@ -88,6 +88,14 @@ impl Run {
         LINES.put(batch, &[self.id().as_str().as_bytes(), &self.line.to_be_bytes()], &line)?;
         self.line += 1;
         Ok(())
+    }
+
+    /// Takes what happened so far into the state of a run that was loaded.
+    pub(crate) fn take_up(&mut self, lines: Vec<Line>) {
+        for line in lines {
+            line.entries.iter().for_each(|entry| self.state.apply(entry));
+            self.line += 1;
+        }
     }
 
     /// Writes that the connector has read the delivery: the run is under way.

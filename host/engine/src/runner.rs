@@ -30,8 +30,6 @@ use crate::run::{RawDelivery, Run, why};
 /// While the disk is full, a result that cannot be kept is offered again this often.
 const KEEP_AGAIN_MS: u64 = 500;
 
-/// A fault of the host's own (no descriptors, a damaged row) may pass.
-const FAULT_AGAIN_MS: u64 = 30_000;
 /// A call during which the host stopped this often may be what stops it.
 const INTERRUPTED_MAX: u32 = 30;
 
@@ -85,13 +83,12 @@ impl Engine {
             Job::Stored(id) => match self.load_run(&id) {
                 Ok(Some(run)) => drop(self.go_on(run, None).await),
                 Ok(None) => {}
-                Err(error) => self.go_on_later(&id, &error),
+                Err(error) => drop(self.fault(&id, error).await),
             },
         }
     }
 
-    /// Drives a run until it ends or parks. A fault of the host's own leaves it open,
-    /// says so, and tries again later.
+    /// Drives a run until it ends or parks.
     pub(crate) async fn go_on(&self, run: Run, begun: Option<Stepped>) -> Option<RunResult> {
         let id = run.id().clone();
         let span =
@@ -102,54 +99,13 @@ impl Engine {
                 Ok(driven) => driven,
                 Err(_) => Err(EngineError::internal("the host panicked in this run")),
             };
-            driven.unwrap_or_else(|error| {
-                self.go_on_later(&id, &error);
-                None
-            })
+            match driven {
+                Ok(result) => result,
+                Err(error) => self.fault(&id, error).await,
+            }
         }
         .instrument(span)
         .await
-    }
-
-    fn go_on_later(&self, id: &RunId, error: &EngineError) {
-        tracing::error!(run = %id, error = error as &dyn std::error::Error, "the run stays open, and is tried again later");
-        self.0.queue.push_timed(self.now_ms() + FAULT_AGAIN_MS, id.clone());
-    }
-
-    /// Ends a run whose next batch the store refuses for what it is: too large. What
-    /// was kept before it decides whether something is in doubt.
-    async fn give_up(&self, id: &RunId, problems: Vec<Problem>) -> Result<Option<RunResult>, EngineError> {
-        let Some(mut run) = self.load_run(id)? else { return Ok(None) };
-        let what = problems.iter().map(|problem| problem.what.clone()).collect::<Vec<_>>().join("; ");
-        let in_doubt = flow::pending(run.flow.plan(), &run.state).into_iter().find_map(|effect| match effect {
-            Effect::Call(call) => (!call.repeatable()).then_some(call.uses),
-            Effect::Retry { .. }
-            | Effect::Pause { .. }
-            | Effect::Release { .. }
-            | Effect::Continue
-            | Effect::Finish(_) => None,
-        });
-        let failure = match in_doubt {
-            Some(uses) => Failure::MayHaveHappened {
-                message: format!("the answer of {uses} could not be kept, and the call must not be repeated: {what}"),
-            },
-            None => Failure::Unavailable {
-                problem: Problem::new("too-large", format!("what the run made cannot be kept: {what}"))
-                    .fix("pass smaller values from step to step, then replay the run"),
-            },
-        };
-        let spot = run.state.current().into_iter().next();
-        let mut batch = Batch::new();
-        run.put_dead(&mut batch, self.now_ms(), spot, failure.clone())?;
-        let parent = self.put_return(&run, &mut batch, Some(&failure), &Arc::default())?;
-        self.keep(batch, []).await?;
-        self.over(&run).await;
-        if let Some(parent) = parent {
-            self.wake(&parent).await;
-        }
-        let mut result = result(&run, None);
-        result.problem = Some(failure.to_problem());
-        Ok(Some(result))
     }
 
     async fn drive(&self, mut run: Run, begun: Option<Stepped>) -> Result<Option<RunResult>, EngineError> {
@@ -459,21 +415,26 @@ impl Engine {
     }
 
     /// An open run as the store has it. None: it has ended meanwhile.
-    fn load_run(&self, id: &RunId) -> Result<Option<Run>, EngineError> {
+    pub(crate) fn load_run(&self, id: &RunId) -> Result<Option<Run>, EngineError> {
+        let Some(mut run) = self.load_begun(id)? else { return Ok(None) };
+        run.take_up(self.lines(id)?);
+        let parts: [&[u8]; 1] = [id.as_str().as_bytes()];
+        let store = &*self.0.store;
+        if let Some(record) = DELIVERIES.get(store, &parts)? {
+            let body = store.get(&BODIES.key(&parts))?.unwrap_or_default();
+            run.delivery = Some(RawDelivery { record, body });
+        }
+        Ok(Some(run))
+    }
+
+    /// An open run without what happened in it.
+    pub(crate) fn load_begun(&self, id: &RunId) -> Result<Option<Run>, EngineError> {
         let parts: [&[u8]; 1] = [id.as_str().as_bytes()];
         let store = &*self.0.store;
         let (Some(open), Some(record)) = (OPEN.get(store, &parts)?, RUNS.get(store, &parts)?) else { return Ok(None) };
         let flow = self.version(&record.environment, &record.flow, record.version)?;
         let mut run = Run::new(record, flow);
         run.open = open;
-        for line in self.lines(id)? {
-            line.entries.iter().for_each(|entry| run.state.apply(entry));
-            run.line += 1;
-        }
-        if let Some(record) = DELIVERIES.get(store, &parts)? {
-            let body = store.get(&BODIES.key(&parts))?.unwrap_or_default();
-            run.delivery = Some(RawDelivery { record, body });
-        }
         Ok(Some(run))
     }
 
@@ -573,7 +534,7 @@ fn return_failure(ending: &flow::Ending) -> Option<Failure> {
     })
 }
 
-fn result(run: &Run, ending: Option<flow::Ending>) -> RunResult {
+pub(crate) fn result(run: &Run, ending: Option<flow::Ending>) -> RunResult {
     let (output, failure) = ending.map_or_else(Default::default, |ending| (ending.output.clone(), why(&ending)));
     RunResult {
         run: run.id().clone(),

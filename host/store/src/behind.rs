@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::overlay::Overlay;
 use crate::rows::{Mark, Rows, RowsError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the free space is looked at again while there is too little. One
 /// second: soon for a person who makes space, nothing for the host.
@@ -157,6 +157,19 @@ impl Behind {
             signals.tries += 1;
             drop(signals);
             self.from_thread.notify_all();
+            self.maintain();
+        }
+    }
+
+    /// The rows' upkeep, until the next round is due.
+    fn maintain(&self) {
+        let begun = Instant::now();
+        while self.has_space() && self.rows.maintain() {
+            let signals = self.signals();
+            let waited = signals.dirty && begun.elapsed() >= self.options.behind_delay;
+            if waited || signals.hurry || signals.ending || signals.bytes >= self.options.behind_bytes {
+                return;
+            }
         }
     }
 
@@ -178,7 +191,11 @@ impl Behind {
         signals.bytes = 0;
         signals.dirty = false;
         drop(signals);
-        self.round().inspect_err(|error| self.fail(&error.to_string())).is_ok()
+        let done = self.round().inspect_err(|error| self.fail(&error.to_string())).is_ok();
+        if done {
+            self.rows.maintain();
+        }
+        done
     }
 
     /// One round, on the caller's thread: everything visible goes to the rows.

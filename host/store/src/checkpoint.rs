@@ -19,7 +19,8 @@ use std::io;
 use std::ops::Bound;
 
 const MAGIC: &[u8; 8] = b"SLUICEC\n";
-const VERSION: u32 = 1;
+/// The format that this release writes. It reads 1 too, which is 2 without blobs.
+const VERSION: u32 = 2;
 /// Rows come in blocks of about this size. 64 KiB: a thousand small rows.
 const BLOCK_BYTES: usize = 64 << 10;
 /// Rows taken at once from the rows behind, so that none is kept from writing
@@ -171,7 +172,7 @@ fn header_place(header: &[u8], store: StoreId) -> Option<Place> {
     let mut reader = Reader::new(header);
     let ours = reader.u8()? == HEADER
         && reader.take(8)? == MAGIC
-        && reader.u32()? == VERSION
+        && (1..=VERSION).contains(&reader.u32()?)
         && reader.take(store.len())? == store;
     ours.then(|| Some(Place { sequence: reader.u64()?, segment: reader.u64()?, offset: reader.u64()? })).flatten()
 }

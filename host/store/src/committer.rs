@@ -7,14 +7,16 @@
 
 use crate::batch::{self, Batch, Write};
 use crate::behind::Behind;
+use crate::blob::{self, Blob};
 use crate::commit::{CommitError, Position};
 use crate::decide::{Group, Reach};
-use crate::history::{self, History};
-use crate::journal::{Journal, Place, Pointer, WriteFailure, Written};
+use crate::history::{self, History, Retire};
+use crate::journal::{Journal, Place, Pointer, StoreId, WriteFailure, Written};
 use crate::options::Options;
 use crate::overlay::Layers;
-use crate::queue::{Queue, Waiting};
+use crate::queue::{Answer, Queue, Waiting};
 use crate::rows::{Cell, RowsError};
+use crate::store::ReadError;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,6 +42,7 @@ pub(crate) struct Committer {
     pub(crate) behind: Arc<Behind>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) options: Options,
+    pub(crate) store: StoreId,
     pub(crate) history: Arc<History>,
     /// The newest segment that the history knows of.
     pub(crate) indexed: u64,
@@ -51,15 +54,17 @@ pub(crate) struct Committer {
 
 /// A batch of the group, with what was decided about it.
 struct Decided {
-    waiting: Waiting,
+    answer: Answer,
     verdict: Verdict,
 }
 
 enum Verdict {
-    /// Its sequence, and where its payload begins within the group.
+    /// Its sequence, its encoded writes, and where these begin within the group.
     Write {
         sequence: u64,
+        payload: Bytes,
         payload_at: usize,
+        retires: bool,
     },
     /// Expectations hold, and there is nothing to write.
     Holds,
@@ -149,14 +154,29 @@ impl Committer {
 
     fn commit_group(&mut self, waiting: &mut Vec<Waiting>, decided: &mut Vec<Decided>) -> Result<(), WriteFailure> {
         self.check_room()?;
-        self.decide(waiting, decided).map_err(|error| WriteFailure::Broken(error.to_string()))?;
+        let blobs = self.decide(waiting, decided).map_err(|error| WriteFailure::Broken(error.to_string()))?;
         let writes = decided.iter().any(|batch| matches!(batch.verdict, Verdict::Write { .. }));
         if writes {
-            let written = self.journal.write_group()?;
+            let written = self.write_group(&blobs)?;
             self.show(decided, written);
         }
         self.answer(decided);
         Ok(())
+    }
+
+    /// Writes the large values, then the group that names them.
+    fn write_group(&mut self, blobs: &[Blob]) -> Result<Written, WriteFailure> {
+        let files = Arc::clone(self.journal.files());
+        let disk = &**files.disk();
+        let written = match blob::write(disk, self.store, blobs) {
+            Ok(()) => self.journal.write_group(),
+            Err(error) => Err(self.journal.drop_group("write a large value", &error)),
+        };
+        // After any other failure the group may be there at the next open.
+        if matches!(written, Err(WriteFailure::Full)) {
+            blob::take_back(disk, blobs);
+        }
+        written
     }
 
     fn check_room(&self) -> Result<(), WriteFailure> {
@@ -176,45 +196,49 @@ impl Committer {
         }
     }
 
-    fn decide(&mut self, waiting: &mut Vec<Waiting>, decided: &mut Vec<Decided>) -> Result<(), RowsError> {
+    /// Decides each batch and adds those that hold to the journal's group;
+    /// returns the large values to be written before it.
+    fn decide(&mut self, waiting: &mut Vec<Waiting>, decided: &mut Vec<Decided>) -> Result<Vec<Blob>, RowsError> {
         let asks = |batch: &Waiting| !batch.expectations.is_empty() || !batch.retires.is_empty();
         let track = waiting.iter().skip(1).any(asks) || waiting.iter().any(|batch| !batch.retires.is_empty());
-        let mut group = Group::default();
-        for mut batch in waiting.drain(..) {
+        let (mut group, mut blobs) = (Group::default(), Vec::new());
+        for Waiting { writes, expectations, retires, answer } in waiting.drain(..) {
             // On an error the batches left undecided are dropped unanswered,
             // which their commits take for a stop.
-            let conflict = group.conflict(&batch.expectations, &self.behind.overlay, &*self.behind.rows)?;
+            let conflict = group.conflict(&expectations, &self.behind.overlay, &*self.behind.rows)?;
             let verdict = match conflict {
                 Some(key) => Verdict::Conflict(key),
-                None if batch.payload.is_empty() && batch.retires.is_empty() => Verdict::Holds,
+                None if writes.bytes() == 0 && retires.is_empty() => Verdict::Holds,
                 None => {
+                    let placed = writes.place(self.journal.next_sequence(), self.options.blob_bytes_min);
+                    let (payload, large) = placed;
+                    blobs.extend(large);
                     if track {
-                        group.note(&batch.payload, self.journal.next_payload_at());
+                        group.note(&payload, self.journal.next_payload_at());
                     }
-                    self.work_out(&mut batch, &mut group)?;
-                    let (sequence, payload_at) = self.journal.add(&batch.payload);
-                    Verdict::Write { sequence, payload_at }
+                    let payload = self.work_out(payload, &retires, &mut group)?;
+                    let (sequence, payload_at) = self.journal.add(&payload);
+                    Verdict::Write { sequence, payload, payload_at, retires: !retires.is_empty() }
                 }
             };
-            decided.push(Decided { waiting: batch, verdict });
+            decided.push(Decided { answer, verdict });
         }
-        Ok(())
+        Ok(blobs)
     }
 
     /// Appends the records of a batch's retirements to its writes.
-    fn work_out(&self, batch: &mut Waiting, group: &mut Group) -> Result<(), RowsError> {
-        if batch.retires.is_empty() {
-            return Ok(());
+    fn work_out(&self, payload: Bytes, retires: &[Retire], group: &mut Group) -> Result<Bytes, RowsError> {
+        if retires.is_empty() {
+            return Ok(payload);
         }
-        let mut payload = Vec::from(std::mem::take(&mut batch.payload));
+        let mut payload = Vec::from(payload);
         let reach = Reach { newest: self.journal.place().segment, unlinked: &self.unlinked };
-        for retire in &batch.retires {
+        for retire in retires {
             let body_at = self.journal.next_payload_at() + payload.len() + batch::RETIRED_HEADER_BYTES;
             let body = group.retire(retire, body_at, &self.behind.overlay, &*self.behind.rows, &reach)?;
             batch::append_retired(&mut payload, &body);
         }
-        batch.payload = payload.into();
-        Ok(())
+        Ok(payload.into())
     }
 
     /// History first: whoever does not find a row there any more must find the
@@ -223,11 +247,11 @@ impl Committer {
         self.show_history(decided, &written);
         let mut bytes = 0;
         let mut layers = self.behind.overlay.write();
-        for Decided { waiting, verdict } in decided {
-            if let Verdict::Write { payload_at, .. } = verdict {
+        for Decided { verdict, .. } in decided {
+            if let Verdict::Write { payload, payload_at, .. } = verdict {
                 let payload_at = written.offset + *payload_at as u64;
-                bytes += waiting.payload.len();
-                show_batch(&mut layers, &waiting.payload, written.segment, payload_at, self.options.inline_bytes_max);
+                bytes += payload.len();
+                show_batch(&mut layers, payload, written.segment, payload_at, self.options.inline_bytes_max);
             }
         }
         layers.advance(written.end, bytes);
@@ -240,10 +264,9 @@ impl Committer {
     fn show_history(&mut self, decided: &[Decided], written: &Written) {
         let records: Vec<_> = decided
             .iter()
-            .filter(|batch| !batch.waiting.retires.is_empty())
-            .filter_map(|batch| match batch.verdict {
-                Verdict::Write { payload_at, .. } => Some((&batch.waiting.payload, payload_at)),
-                Verdict::Holds | Verdict::Conflict(_) => None,
+            .filter_map(|batch| match &batch.verdict {
+                Verdict::Write { payload, payload_at, retires: true, .. } => Some((payload, *payload_at)),
+                Verdict::Write { .. } | Verdict::Holds | Verdict::Conflict(_) => None,
             })
             .flat_map(|(payload, at)| history::records(payload, written.segment, written.offset + at as u64))
             .collect();
@@ -255,7 +278,7 @@ impl Committer {
 
     fn answer(&self, decided: &mut Vec<Decided>) {
         let durable = Position(self.journal.place().sequence);
-        for Decided { waiting, verdict } in decided.drain(..) {
+        for Decided { answer, verdict } in decided.drain(..) {
             let outcome = match verdict {
                 Verdict::Write { sequence, .. } => Ok(Position(sequence)),
                 Verdict::Holds => Ok(durable),
@@ -264,7 +287,7 @@ impl Committer {
             // Counted first: whoever has the answer finds it in the figures.
             let counter = if outcome.is_ok() { &self.counters.commits } else { &self.counters.conflicts };
             counter.fetch_add(1, Ordering::Relaxed);
-            waiting.resolve(outcome);
+            answer.resolve(outcome);
         }
     }
 }
@@ -296,7 +319,15 @@ impl Committer {
             let broken = |error: &dyn std::fmt::Display| WriteFailure::Broken(error.to_string());
             let cell = self.behind.overlay.get(&*self.behind.rows, key).map_err(|error| broken(&error))?;
             if cell == Some(Cell::Far(*at)) {
-                batch.put(key, self.journal.files().value(*at).map_err(|error| broken(&error))?);
+                match self.journal.files().value(*at) {
+                    Ok(value) => batch.put_bytes(key, value),
+                    // Whoever asks for it is told; nobody else has to suffer.
+                    Err(error @ ReadError::Damaged { .. }) => {
+                        tracing::error!(%error, key = %key.escape_ascii(), "a living value is lost");
+                        continue;
+                    }
+                    Err(error) => return Err(broken(&error)),
+                }
                 count += 1;
             }
             if batch.bytes() >= self.options.group_bytes {
@@ -309,12 +340,13 @@ impl Committer {
 
     /// Writes a batch of the store's own.
     fn write_alone(&mut self, batch: Batch) -> Result<(), WriteFailure> {
-        let payload = batch.into_parts().payload;
-        if payload.is_empty() {
+        if batch.is_empty() {
             return Ok(());
         }
+        let (payload, blobs) =
+            batch.into_parts().writes.place(self.journal.next_sequence(), self.options.blob_bytes_min);
         let (_, at) = self.journal.add(&payload);
-        let written = self.journal.write_group()?;
+        let written = self.write_group(&blobs)?;
         if written.segment != self.indexed {
             self.history.add(written.segment, &[]);
             self.indexed = written.segment;
@@ -351,6 +383,7 @@ pub(crate) fn show_batch(layers: &mut Layers, payload: &Bytes, segment: u64, pay
                 let cell = if inline { Cell::Inline(part(value), Some(at)) } else { Cell::Far(at) };
                 layers.insert(part(key), cell);
             }
+            Write::PutBlob { key, at } => layers.insert(part(key), Cell::Blob(at)),
             Write::Delete { key } => layers.insert(part(key), Cell::Gone),
             Write::Retired { body } => {
                 let record = history::decode(&payload.slice(body));
@@ -366,8 +399,8 @@ fn stopped(reason: &str) -> CommitError {
 }
 
 fn refuse(waiting: &mut Vec<Waiting>, decided: &mut Vec<Decided>, error: &CommitError) {
-    for batch in decided.drain(..).map(|decided| decided.waiting).chain(waiting.drain(..)) {
-        batch.resolve(Err(error.clone()));
+    for answer in decided.drain(..).map(|batch| batch.answer).chain(waiting.drain(..).map(|batch| batch.answer)) {
+        answer.resolve(Err(error.clone()));
     }
 }
 

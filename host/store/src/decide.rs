@@ -5,6 +5,7 @@
 //! newest version is: in this group, in the overlay, or in the rows.
 
 use crate::batch::{self, Expectation, Write};
+use crate::blob::BlobAt;
 use crate::history::{self, Place, Retire};
 use crate::journal::Pointer;
 use crate::overlay::{Overlay, bounds};
@@ -22,12 +23,13 @@ const NEAR_SEGMENTS: u64 = 4;
 #[derive(Default)]
 pub(crate) struct Group(BTreeMap<Bytes, Option<Spot>>);
 
-/// A value within the group.
+/// Where a value of the group is.
 #[derive(Clone, Copy)]
-struct Spot {
-    at: usize,
-    len: u32,
-    crc: u32,
+enum Spot {
+    /// Within the group.
+    Here { at: usize, len: u32, crc: u32 },
+    /// In a file of its own.
+    Blob(BlobAt),
 }
 
 /// Which values may be left where they are in the journal.
@@ -45,8 +47,9 @@ impl Group {
                 Write::Put { key, value } => {
                     let len = u32::try_from(value.len()).expect("a value is shorter than its batch");
                     let crc = crc32c::crc32c(&payload[value.clone()]);
-                    self.0.insert(payload.slice(key), Some(Spot { at: payload_at + value.start, len, crc }));
+                    self.0.insert(payload.slice(key), Some(Spot::Here { at: payload_at + value.start, len, crc }));
                 }
+                Write::PutBlob { key, at } => drop(self.0.insert(payload.slice(key), Some(Spot::Blob(at)))),
                 Write::Delete { key } => drop(self.0.insert(payload.slice(key), None)),
                 // Its rows were noted as gone when it was worked out.
                 Write::Retired { .. } => {}
@@ -103,8 +106,13 @@ impl Group {
 
 impl Spot {
     fn before(self, body_at: usize) -> Place {
-        let distance = u32::try_from(body_at - self.at).expect("a group is far shorter than 4 GiB");
-        Place::Back { distance, len: self.len, crc: self.crc }
+        match self {
+            Self::Here { at, len, crc } => {
+                let distance = u32::try_from(body_at - at).expect("a group is far shorter than 4 GiB");
+                Place::Back { distance, len, crc }
+            }
+            Self::Blob(at) => Place::Blob(at),
+        }
     }
 }
 
@@ -114,6 +122,7 @@ impl Reach<'_> {
             Cell::Inline(value, Some(at)) => Some(if self.is_near(at) { Place::At(at) } else { Place::Here(value) }),
             Cell::Inline(value, None) => Some(Place::Here(value)),
             Cell::Far(at) => Some(Place::At(at)),
+            Cell::Blob(at) => Some(Place::Blob(at)),
             Cell::Gone => None,
         }
     }

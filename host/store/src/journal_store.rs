@@ -6,6 +6,7 @@
 use crate::backup::{BackupError, BackupWriter};
 use crate::batch::{Batch, KEY_BYTES_MAX};
 use crate::behind::Behind;
+use crate::blob;
 use crate::commit::{Commit, CommitError, Position};
 use crate::committer::{Committer, Counters};
 use crate::disk::{Disk, RealDisk};
@@ -17,9 +18,9 @@ use crate::opening::{self, Opened, rows_error};
 use crate::options::Options;
 use crate::overlay::bounds;
 use crate::queue::Queue;
-use crate::rows::{Cell, MemoryRows, Rows, RowsError, SledRows};
+use crate::rows::{Cell, MemoryRows, Rows, RowsError, SledOptions, SledRows};
 use crate::store::{Order, ReadError, Row, Store};
-use crate::tidy::{Tidied, TidyError};
+use crate::tidy::{Housekeeping, Tidied, TidyError};
 use crate::writer::Writer;
 use bytes::Bytes;
 use std::path::Path;
@@ -27,7 +28,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 /// The durable store of one data folder: `journal/` holds the truth, `sled/`
-/// what it adds up to. Dropping it without `close` is as safe as a crash.
+/// (and `sled.b/`, by turns) what it adds up to. Dropping it without `close` is as safe as a crash.
 pub struct JournalStore {
     queue: Arc<Queue>,
     pub(crate) behind: Arc<Behind>,
@@ -38,7 +39,7 @@ pub struct JournalStore {
     pub(crate) store: StoreId,
     pub(crate) segment_bytes: u64,
     /// Held by whoever tidies or copies, one at a time.
-    pub(crate) maintenance: Mutex<()>,
+    pub(crate) housekeeping: Mutex<Housekeeping>,
     writer: Writer,
     _lock: Option<FolderLock>,
 }
@@ -88,16 +89,11 @@ impl JournalStore {
         let refused = |source| OpenError::Folder { folder: folder.to_owned(), source };
         let disk = Arc::new(RealDisk::open(&folder.join("journal")).map_err(refused)?);
         let catalogue = Catalogue::read(disk)?;
-        let rows_folder = folder.join("sled");
-        let cache_bytes = options.cache_bytes;
-        let mut rows =
-            SledRows::open(&rows_folder, cache_bytes, |mark| catalogue.may_have_made(mark)).map_err(rows_error)?;
-        if rows.is_overgrown(options.rebuild_bytes_min).map_err(rows_error)? {
-            opening::save(&catalogue, &rows)?;
-            rows = rows.renew(&rows_folder, cache_bytes).map_err(rows_error)?;
-        }
+        let Options { cache_bytes, rebuild_bytes_min, .. } = options;
+        let shape = SledOptions { cache_bytes, rebuild_bytes_min };
+        let rows = SledRows::open(folder, shape, |mark| catalogue.may_have_made(mark)).map_err(rows_error)?;
         let store = Self::recover(catalogue, Arc::new(rows), options, Some(lock))?;
-        if let Err(error) = SledRows::forget_aside(&rows_folder) {
+        if let Err(error) = SledRows::forget_aside(folder) {
             tracing::warn!(%error, "old rows that were moved aside could not be removed");
         }
         Ok(store)
@@ -187,6 +183,7 @@ impl JournalStore {
             behind: Arc::clone(&behind),
             counters: Arc::clone(&counters),
             options,
+            store,
             history: Arc::clone(&history),
             indexed: 0,
             unlinked,
@@ -198,7 +195,7 @@ impl JournalStore {
             Writer::threads(committer, &behind).map_err(|source| OpenError::Io { file: "threads".into(), source })?
         };
         behind.note(0);
-        let maintenance = Mutex::default();
+        let housekeeping = Mutex::default();
         Ok(Self {
             queue,
             behind,
@@ -208,7 +205,7 @@ impl JournalStore {
             batch_bytes_max,
             store,
             segment_bytes,
-            maintenance,
+            housekeeping,
             writer,
             _lock: lock,
         })
@@ -234,6 +231,7 @@ impl JournalStore {
         match cell {
             Cell::Inline(value, _) => Ok(Some(value)),
             Cell::Far(pointer) => self.files.value(pointer).map(Some),
+            Cell::Blob(at) => blob::read(&**self.files.disk(), self.store, at).map(Some),
             Cell::Gone => Ok(None),
         }
     }
@@ -289,7 +287,7 @@ impl Store for JournalStore {
     }
 
     fn document(&self, document: &Document, prefix: &[u8]) -> Result<Vec<Row>, ReadError> {
-        self.history.rows(*document, prefix)
+        again_if_moved(&|| self.history.rows(*document, prefix))
     }
 
     fn tidy(&self, now_ms: u64) -> Result<Tidied, TidyError> {
@@ -308,11 +306,19 @@ impl Drop for JournalStore {
     }
 }
 
-/// A value may be written again, and its old segment removed, between finding
-/// its row and reading it; the row then says where it is now.
+/// A value may be written again, and its old file removed, between finding its
+/// row and reading it; the row then says where it is now. A file that is still
+/// not there is lost.
 fn again_if_moved<T>(read: &dyn Fn() -> Result<T, ReadError>) -> Result<T, ReadError> {
+    let is_missing = |source: &std::io::Error| source.kind() == std::io::ErrorKind::NotFound;
     match read() {
-        Err(ReadError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => read(),
+        Err(ReadError::Io { source, .. }) if is_missing(&source) => {}
+        other => return other,
+    }
+    match read() {
+        Err(ReadError::Io { file, source }) if is_missing(&source) => {
+            Err(ReadError::Damaged { file, offset: 0, why: "the file is missing".to_owned() })
+        }
         other => other,
     }
 }

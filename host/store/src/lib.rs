@@ -9,6 +9,7 @@
 mod backup;
 mod batch;
 mod behind;
+mod blob;
 mod checkpoint;
 mod commit;
 mod committer;

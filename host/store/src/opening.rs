@@ -6,6 +6,7 @@
 
 use crate::batch::{self, Write};
 use crate::behind::Behind;
+use crate::blob;
 use crate::checkpoint;
 use crate::committer::show_batch;
 use crate::disk::Disk;
@@ -47,7 +48,7 @@ pub(crate) fn open(catalogue: Catalogue, rows: Arc<dyn Rows>, options: &Options)
     if journal.place().sequence < until {
         return Err(lost("the journal ends before batches that a checkpoint has"));
     }
-    sweep(&history, &**journal.files().disk())?;
+    sweep(&history, &**journal.files().disk(), journal.place())?;
     behind.overlay.write().advance(journal.place(), 0);
     history.add(journal.place().segment, &[]);
     behind.write_indexes();
@@ -73,16 +74,9 @@ fn fill(catalogue: &Catalogue, rows: &dyn Rows) -> Result<u64, OpenError> {
     }
 }
 
-/// Writes a checkpoint of rows that are about to be made anew.
-pub(crate) fn save(catalogue: &Catalogue, rows: &dyn Rows) -> Result<(), OpenError> {
-    let until = rows.mark().map_err(rows_error)?.map_or(0, |mark| mark.place.sequence);
-    checkpoint::write(&**catalogue.disk(), catalogue.store(), rows, &|| until)
-        .map(drop)
-        .map_err(|source| OpenError::Io { file: "journal".into(), source })
-}
-
-/// Removes what a crash left of files that were on their way in or out.
-fn sweep(history: &History, disk: &dyn Disk) -> Result<(), OpenError> {
+/// Removes what a crash left of files that were on their way in or out: blobs
+/// of batches that were never written among them.
+fn sweep(history: &History, disk: &dyn Disk, end: Place) -> Result<(), OpenError> {
     let io = |source| OpenError::Io { file: "journal".into(), source };
     let kept = history.segments();
     let gone = |name: &String| {
@@ -92,6 +86,10 @@ fn sweep(history: &History, disk: &dyn Disk) -> Result<(), OpenError> {
     };
     for name in disk.list().map_err(io)?.iter().filter(|name| gone(name)) {
         disk.remove(name).map_err(io)?;
+    }
+    let blobs = blob::list(disk).map_err(io)?;
+    for blob in blobs.iter().filter(|blob| blob.sequence > end.sequence) {
+        disk.remove(&blob.file()).map_err(io)?;
     }
     Ok(())
 }

@@ -33,9 +33,13 @@ pub struct Options {
     /// that tear at a power loss; it gets a pointer into the journal. 4 KiB is
     /// the largest size that was proved safe.
     pub inline_bytes_max: usize,
-    /// sled's file is made anew at an open that finds it larger than this, and
-    /// larger than four times its rows: sled's files never shrink. 256 MiB:
-    /// below it, what there is to gain is less than the time it takes.
+    /// Values of this many bytes or more become files of their own, beside the
+    /// journal; only those above 4 KiB ever do. 256 KiB: the two more syncs are
+    /// little beside writing that much, and such a value can go by itself.
+    pub blob_bytes_min: usize,
+    /// sled's file is made anew once it is larger than this, and six times its
+    /// rows: sled's files never shrink. 8 MiB: below it, what there is to gain
+    /// is less than what sled takes for nothing.
     pub rebuild_bytes_min: u64,
     /// sled's page cache. 64 MiB holds the living state of a busy host.
     pub cache_bytes: u64,
@@ -61,7 +65,8 @@ impl Default for Options {
             behind_bytes: 4 << 20,
             behind_delay: Duration::from_millis(500),
             inline_bytes_max: 4096,
-            rebuild_bytes_min: 256 << 20,
+            blob_bytes_min: 256 << 10,
+            rebuild_bytes_min: 8 << 20,
             cache_bytes: 64 << 20,
             free_bytes_min: 64 << 20,
             stepped: false,

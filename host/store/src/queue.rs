@@ -3,29 +3,31 @@
 //! The committer sleeps here without polling. Once closed, the queue takes
 //! nothing more and says why.
 
-use crate::batch::{Expectation, Parts};
+use crate::batch::{Expectation, Parts, Writes};
 use crate::commit::{Commit, CommitError, Position};
 use crate::committer::Committer;
 use crate::history::Retire;
 use crate::journal::WriteFailure;
 use crate::options::Options;
-use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 /// A batch on its way to the journal.
 pub(crate) struct Waiting {
-    pub(crate) payload: Bytes,
+    pub(crate) writes: Writes,
     pub(crate) expectations: Vec<Expectation>,
     pub(crate) retires: Vec<Retire>,
-    pub(crate) answer: oneshot::Sender<Result<Position, CommitError>>,
+    pub(crate) answer: Answer,
 }
 
-impl Waiting {
+/// Gives a waiting commit its outcome.
+pub(crate) struct Answer(oneshot::Sender<Result<Position, CommitError>>);
+
+impl Answer {
     /// Nobody may be listening any more, which is no concern of ours.
     pub(crate) fn resolve(self, outcome: Result<Position, CommitError>) {
-        let _ = self.answer.send(outcome);
+        let _ = self.0.send(outcome);
     }
 }
 
@@ -132,7 +134,7 @@ impl Queue {
         let jobs = std::mem::take(&mut state.jobs);
         drop((state, jobs));
         for batch in waiting {
-            batch.resolve(Err(CommitError::Stopped { reason: Arc::clone(&reason) }));
+            batch.answer.resolve(Err(CommitError::Stopped { reason: Arc::clone(&reason) }));
         }
     }
 
@@ -149,15 +151,15 @@ impl Queue {
         if let Some(reason) = &state.closed {
             return Commit::ready(Err(CommitError::Stopped { reason: Arc::clone(reason) }));
         }
-        let Parts { payload, expectations, retires } = batch;
-        let cost = cost(&payload, &expectations, &retires);
+        let Parts { writes, expectations, retires } = batch;
+        let cost = cost(&writes, &expectations, &retires);
         let fits = state.waiting.is_empty() || state.bytes + cost <= self.bytes_max;
         if !fits || state.waiting.len() >= self.batches_max {
             return Commit::ready(Err(CommitError::Busy));
         }
         let (answer, commit) = Commit::pending();
         state.bytes += cost;
-        state.waiting.push_back(Waiting { payload, expectations, retires, answer });
+        state.waiting.push_back(Waiting { writes, expectations, retires, answer: Answer(answer) });
         commit
     }
 
@@ -185,12 +187,12 @@ fn take_group(state: &mut State, bytes_max: usize, group: &mut Vec<Waiting>) {
 }
 
 fn cost_of(waiting: &Waiting) -> usize {
-    cost(&waiting.payload, &waiting.expectations, &waiting.retires)
+    cost(&waiting.writes, &waiting.expectations, &waiting.retires)
 }
 
 /// Never zero, so that empty batches count as well.
-fn cost(payload: &Bytes, expectations: &[Expectation], retires: &[Retire]) -> usize {
+fn cost(writes: &Writes, expectations: &[Expectation], retires: &[Retire]) -> usize {
     let expected: usize = expectations.iter().map(|expectation| expectation.key.len() + EXPECTATION_BYTES).sum();
     let retired: usize = retires.iter().map(Retire::bytes).sum();
-    payload.len() + expected + retired + 1
+    writes.bytes() + expected + retired + 1
 }

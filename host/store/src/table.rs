@@ -97,7 +97,7 @@ impl<T: Serialize> Table<T> {
     /// When the document has no JSON form.
     pub fn put(&self, batch: &mut Batch, parts: &[&[u8]], row: &T) -> Result<(), TableError> {
         let document = serde_json::to_vec(row).map_err(|source| TableError::Write { table: self.name, source })?;
-        batch.put(self.key(parts), document);
+        batch.put_bytes(self.key(parts), document.into());
         Ok(())
     }
 }

@@ -4,8 +4,10 @@
 //! row, and no replay, since two checkpoints stand after it. Living rows that
 //! still have their value there are written again first. The list of what
 //! goes is durable before anything does, so a crash at any point leaves either
-//! the segment or its name in the list.
+//! the segment or its name in the list. Blobs go one by one, as soon as neither
+//! their key nor a document that is kept needs them.
 
+use crate::blob::{self, BlobId};
 use crate::checkpoint::{self, Checkpoint};
 use crate::history;
 use crate::journal::{Pointer, Unlinked, segment};
@@ -16,11 +18,28 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-/// An open segment with forgotten documents is closed once it holds this much.
-/// 256 KiB: far more than the few files that closing it costs.
+/// An open segment whose documents are far apart is closed once it holds this
+/// much. 256 KiB: far more than the few files that closing it costs.
 const CLOSE_BYTES_MIN: u64 = 256 << 10;
+/// It has to hold as much again for every so many segments, so that their
+/// number stays small beside what is kept.
+const CLOSE_SEGMENTS: u64 = 32;
 /// Rows written again at once. 256: none of their values is above a batch.
 const CARRIED_AT_ONCE: usize = 256;
+
+/// Segments that are smaller than the checkpoint which their removal costs wait
+/// this long for others. One minute: checkpoints of a large living state are
+/// not written more often for little.
+const WAIT_MS: u64 = 60_000;
+
+/// What the one who tidies remembers.
+#[derive(Debug, Default)]
+pub(crate) struct Housekeeping {
+    /// Size of the last checkpoint.
+    checkpoint_bytes: u64,
+    /// When segments were removed last.
+    unlinked_ms: u64,
+}
 
 /// What `tidy` has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +50,8 @@ pub struct Tidied {
     pub bytes: u64,
     /// Rows whose value was written again, out of a segment that goes.
     pub carried: u64,
+    /// Large values removed.
+    pub blobs: u64,
 }
 
 /// Why nothing, or not everything, was tidied. Nothing is lost.
@@ -48,23 +69,32 @@ pub enum TidyError {
     /// The rows behind the journal are not complete.
     #[error("the store cannot be tidied")]
     Settle(#[from] SettleError),
+    /// The rows behind the journal could not be read.
+    #[error("the store cannot be tidied: {why}")]
+    Rows {
+        /// Why.
+        why: String,
+    },
 }
 
 impl JournalStore {
     /// `Store::tidy`.
     pub(crate) fn forget_and_unlink(&self, now_ms: u64) -> Result<Tidied, TidyError> {
-        let _one = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = self.housekeeping.lock().unwrap_or_else(PoisonError::into_inner);
         self.history.forget(now_ms);
-        self.close_old_segment()?;
+        let mut tidied = self.drop_blobs()?;
+        self.close_old_segment(now_ms)?;
         let doomed = self.doomed();
-        if doomed.is_empty() {
-            return Ok(Tidied::default());
+        let pays = now_ms >= before.unlinked_ms + WAIT_MS || self.bytes_of(&doomed) >= before.checkpoint_bytes;
+        if doomed.is_empty() || !pays {
+            return Ok(tidied);
         }
         self.settle()?;
-        let carried = self.carry(&doomed)?;
-        let covered = self.cover(&doomed)?;
-        let doomed: BTreeSet<u64> = doomed.into_iter().filter(|segment| *segment < covered).collect();
-        Ok(Tidied { carried, ..self.unlink(doomed)? })
+        tidied.carried = self.carry(&doomed)?;
+        let (covered, checkpoint_bytes) = self.cover(&doomed)?;
+        *before = Housekeeping { checkpoint_bytes, unlinked_ms: now_ms };
+        self.unlink(doomed.into_iter().filter(|segment| *segment < covered).collect(), &mut tidied)?;
+        Ok(tidied)
     }
 
     /// Writes a checkpoint now. Blocks; commits go on.
@@ -72,7 +102,7 @@ impl JournalStore {
     /// # Errors
     /// See `TidyError`.
     pub fn checkpoint(&self) -> Result<(), TidyError> {
-        let _one = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.housekeeping.lock().unwrap_or_else(PoisonError::into_inner);
         self.settle()?;
         self.write_checkpoint().map(drop)
     }
@@ -84,9 +114,11 @@ impl JournalStore {
 
     /// A segment ends by size; one whose documents are kept shortly must not
     /// wait for it.
-    fn close_old_segment(&self) -> Result<(), TidyError> {
+    fn close_old_segment(&self, now_ms: u64) -> Result<(), TidyError> {
         let open = self.behind.overlay.read().visible();
-        if open.offset < CLOSE_BYTES_MIN.min(self.segment_bytes / 2) || !self.history.has_forgotten(open.segment) {
+        let segments = self.history.segments().len() as u64;
+        let bytes_min = CLOSE_BYTES_MIN * (1 + segments / CLOSE_SEGMENTS);
+        if open.offset < bytes_min.min(self.segment_bytes / 2) || !self.history.is_spread(open.segment, now_ms) {
             return Ok(());
         }
         self.ask(|committer| committer.close_segment())?;
@@ -107,7 +139,7 @@ impl JournalStore {
         checkpoint::walk(&*self.behind.rows, &mut |key, cell| {
             match cell {
                 Cell::Far(at) if doomed.contains(&at.segment) => pins.push((key.clone(), *at)),
-                Cell::Far(_) | Cell::Inline(..) | Cell::Gone => {}
+                Cell::Far(_) | Cell::Inline(..) | Cell::Blob(_) | Cell::Gone => {}
             }
             Ok(())
         })?;
@@ -124,8 +156,9 @@ impl JournalStore {
 
     /// Writes checkpoints until two stand after the doomed segments, or as far
     /// as it pays: a second one right away only when it is smaller than what
-    /// it frees. Returns the segment from which on replays may start.
-    fn cover(&self, doomed: &BTreeSet<u64>) -> Result<u64, TidyError> {
+    /// it frees. Returns the segment from which on replays may start, and the size
+    /// of the newest.
+    fn cover(&self, doomed: &BTreeSet<u64>) -> Result<(u64, u64), TidyError> {
         let (disk, last) = (&**self.files.disk(), doomed.last().copied().unwrap_or_default());
         let mut kept = checkpoint::sound(disk, self.store)?;
         for round in 0..checkpoint::KEPT {
@@ -137,20 +170,77 @@ impl JournalStore {
             kept.insert(0, self.write_checkpoint()?);
             kept.truncate(checkpoint::KEPT);
         }
-        Ok(kept.get(checkpoint::KEPT - 1).map_or(0, |oldest| oldest.place.segment))
+        let covered = kept.get(checkpoint::KEPT - 1).map_or(0, |oldest| oldest.place.segment);
+        Ok((covered, kept.first().map_or(0, |newest| newest.bytes)))
     }
 
-    fn unlink(&self, doomed: BTreeSet<u64>) -> Result<Tidied, TidyError> {
+    /// Removes the blobs that nothing needs any more.
+    fn drop_blobs(&self) -> Result<Tidied, TidyError> {
+        let (disk, mut tidied) = (&**self.files.disk(), Tidied::default());
+        let visible = self.behind.overlay.read().visible().sequence;
+        let mut free: Vec<BlobId> = blob::list(disk)?;
+        // Later ones are on their way to a batch.
+        free.retain(|blob| blob.sequence <= visible);
+        let held = self.history.held_blobs();
+        free.retain(|blob| !held.contains(blob));
+        let living = free.iter().map(|blob| self.is_living(*blob)).collect::<Result<Vec<_>, _>>()?;
+        // Once more: a row may have become history since.
+        let held = self.history.held_blobs();
+        let free: Vec<BlobId> = free
+            .into_iter()
+            .zip(living)
+            .filter(|(blob, living)| !living && !held.contains(blob))
+            .map(|it| it.0)
+            .collect();
+        if free.is_empty() {
+            return Ok(tidied);
+        }
+        // What is forgotten must stay so when its values are gone.
+        self.write_unlinked(BTreeSet::new())?;
+        for blob in free {
+            tidied.bytes += disk.open(&blob.file())?.len_bytes()?;
+            tidied.blobs += 1;
+            disk.remove(&blob.file())?;
+        }
+        disk.sync_dir()?;
+        Ok(tidied)
+    }
+
+    /// Whether the key that a blob was written under still has it. One whose
+    /// header is damaged stays, to be looked at.
+    fn is_living(&self, blob: BlobId) -> Result<bool, TidyError> {
+        let key = match blob::key(&**self.files.disk(), self.store, blob) {
+            Ok(key) => key,
+            Err(error) => {
+                tracing::warn!(file = blob.file(), %error, "a large value is damaged, and its file is left where it is");
+                return Ok(true);
+            }
+        };
+        let cell = self.behind.overlay.get(&*self.behind.rows, &key);
+        let cell = cell.map_err(|error| TidyError::Rows { why: error.0 })?;
+        Ok(matches!(cell, Some(Cell::Blob(at)) if at.id == blob))
+    }
+
+    /// Makes durable what is forgotten, and which segments are gone: these, too,
+    /// unless a document has come to need them. Returns all that are.
+    fn write_unlinked(&self, doomed: BTreeSet<u64>) -> Result<BTreeSet<u64>, TidyError> {
         let history = Arc::clone(&self.history);
-        let agreed = self.ask(move |committer| {
+        let segments = self.ask(move |committer| {
             let held = history.held();
             committer.unlinked.extend(doomed.iter().filter(|segment| !held.contains(segment)));
             Ok(committer.unlinked.clone())
         })?;
+        let list = Unlinked { segments, forgotten_ms: self.history.forgotten_ms() };
+        list.write(&**self.files.disk(), self.store)?;
+        Ok(list.segments)
+    }
+
+    fn unlink(&self, doomed: BTreeSet<u64>, tidied: &mut Tidied) -> Result<(), TidyError> {
+        let agreed = self.write_unlinked(doomed)?;
         let going: Vec<u64> = self.history.segments().into_iter().filter(|segment| agreed.contains(segment)).collect();
-        let bytes = self.bytes_of(&going.iter().copied().collect());
+        tidied.segments = going.len() as u64;
+        tidied.bytes += self.bytes_of(&going.iter().copied().collect());
         let disk = &**self.files.disk();
-        Unlinked { segments: agreed, forgotten_ms: self.history.forgotten_ms() }.write(disk, self.store)?;
         for segment in &going {
             self.history.drop_segment(*segment);
             self.files.forget(*segment);
@@ -159,7 +249,7 @@ impl JournalStore {
             }
         }
         disk.sync_dir()?;
-        Ok(Tidied { segments: going.len() as u64, bytes, carried: 0 })
+        Ok(())
     }
 
     fn bytes_of(&self, segments: &BTreeSet<u64>) -> u64 {

@@ -7,6 +7,7 @@ use common::{Model, commit, put, random_batch, read_all, small};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 use store::{Batch, JournalStore, OpenError, Options, Store};
 use testkit::Seeded;
 
@@ -110,7 +111,7 @@ fn rows_that_are_sound_are_kept() {
 }
 
 #[test]
-fn large_values_stay_in_the_journal() {
+fn large_values_never_enter_sled() {
     let folder = tempfile::tempdir().expect("a folder");
     let value = Seeded::new(1).bytes(3 << 20);
     {
@@ -130,39 +131,106 @@ fn large_values_stay_in_the_journal() {
 }
 
 /// Many rows came and went; the file kept their space.
-#[test]
-fn an_overgrown_file_is_made_anew_at_open() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let size = || fs::metadata(folder.path().join("sled/db")).expect("sled's file").len();
-    let mut expected = Model::new();
-    {
-        let store = JournalStore::open(folder.path(), Options::default()).expect("opens");
-        let value = Seeded::new(1).bytes(3000);
-        let rows: Vec<u32> = (0..2000).collect();
-        for rows in rows.chunks(50) {
+fn overgrow(store: &JournalStore) -> Model {
+    let value = Seeded::new(1).bytes(1500);
+    let (mut model, rows) = (Model::new(), (0..9000).collect::<Vec<u32>>());
+    for value in [&value[..], b"short"] {
+        for rows in rows.chunks(500) {
             let mut batch = Batch::new();
-            rows.iter().for_each(|row| batch.put(format!("row/{row}"), &value));
-            commit(&store, batch);
+            rows.iter().for_each(|row| batch.put(format!("row/{row:04}"), value));
+            commit(store, batch);
         }
         store.settle().expect("settled");
-        let mut batch = Batch::new();
-        rows[..1990].iter().for_each(|row| batch.delete(format!("row/{row}")));
-        commit(&store, batch);
-        expected.extend((1990..2000).map(|round| (format!("row/{round}").into_bytes(), value.clone())));
+    }
+    model.extend(rows.iter().map(|row| (format!("row/{row:04}").into_bytes(), b"short".to_vec())));
+    model
+}
+
+/// Bytes of sled's files.
+fn sled_bytes(folder: &Path) -> u64 {
+    let bytes = |name: &str| fs::metadata(folder.join(name).join("db")).map_or(0, |meta| meta.len());
+    bytes("sled") + bytes("sled.b")
+}
+
+/// A change at the beginning of the rows, one in their middle, one at their end.
+fn change(store: &JournalStore, model: &mut Model, round: u32) {
+    let mut batch = Batch::new();
+    for key in ["a/first".to_owned(), format!("row/{:04}", (round * 1700) % 9000), "z/last".to_owned()] {
+        batch.put(&key, round.to_be_bytes());
+        model.insert(key.into_bytes(), round.to_be_bytes().to_vec());
+    }
+    let gone = format!("row/{:04}", (round * 1300 + 7) % 9000);
+    batch.delete(&gone);
+    model.remove(gone.as_bytes());
+    commit(store, batch);
+}
+
+#[test]
+fn an_overgrown_file_is_made_anew_while_commits_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options { behind_delay: Duration::from_millis(1), free_bytes_min: 0, ..Options::default() };
+    let store = JournalStore::open(folder.path(), options).expect("opens");
+    let mut model = overgrow(&store);
+    let mut round = 0;
+    while sled_bytes(folder.path()) > 4 << 20 {
+        round += 1;
+        assert!(round < 10_000, "sled still takes {} bytes", sled_bytes(folder.path()));
+        change(&store, &mut model, round);
+        let row = store.get(b"row/0100").expect("readable");
+        assert_eq!(row.as_deref(), model.get(&b"row/0100"[..]).map(Vec::as_slice));
+    }
+    assert_eq!(read_all(&store), model);
+    store.close().expect("closed");
+    drop(store);
+    assert_eq!(read_all(&open(folder.path())), model);
+    for name in ["sled", "sled.b"] {
+        if folder.path().join(name).exists() {
+            fs::remove_dir_all(folder.path().join(name)).expect("removed");
+        }
+    }
+    assert_eq!(read_all(&open(folder.path())), model, "rebuilt from the journal");
+}
+
+/// What a kill would leave at each step of the copy, both databases there.
+#[test]
+fn a_kill_at_any_step_of_the_copy_loses_nothing() {
+    let (folder, left) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let options = || Options { stepped: true, free_bytes_min: 0, ..Options::default() };
+    let store = JournalStore::open(folder.path(), options()).expect("opens");
+    let mut model = overgrow(&store);
+    let mut seen = Vec::new();
+    for round in 0..12 {
+        change(&store, &mut model, round);
+        store.settle().expect("settled");
+        let at = left.path().join(round.to_string());
+        copy(folder.path(), &at);
+        let names = ["sled", "sled.b"].map(|name| at.join(name).exists());
+        let opened = JournalStore::open(&at, options()).expect("opens");
+        assert_eq!(read_all(&opened), model, "round {round}, {names:?}");
+        let kept = ["sled", "sled.b"].map(|name| at.join(name).exists());
+        assert!(kept[0] != kept[1], "one database is left, not {kept:?}");
+        seen.push((names, kept));
+        drop(opened);
+        fs::remove_dir_all(at).expect("removed");
+    }
+    for step in [([true, true], [true, false]), ([true, true], [false, true]), ([false, true], [false, true])] {
+        assert!(seen.contains(&step), "{step:?} is not among {seen:?}");
+    }
+}
+
+/// A copy that ends in nothing is nobody's loss.
+#[test]
+fn a_copy_that_is_damaged_is_not_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = closed(folder.path(), 1);
+    for name in ["db", "conf"] {
+        copy(&folder.path().join("sled"), &folder.path().join("sled.b"));
+        fs::write(folder.path().join("sled.b").join(name), vec![0x5A; 5000]).expect("written");
+        let store = open(folder.path());
+        assert_eq!(read_all(&store), model);
+        assert!(folder.path().join("sled").exists() && !folder.path().join("sled.b").exists());
         store.close().expect("closed");
     }
-    let before = size();
-    assert!(before > 3 << 20, "sled took only {before} bytes");
-    for _ in 0..2 {
-        let options = Options { rebuild_bytes_min: 2 << 20, ..Options::default() };
-        let store = JournalStore::open(folder.path(), options).expect("opens");
-        assert_eq!(read_all(&store), expected);
-        store.close().expect("closed");
-        assert!(!folder.path().join("sled.aside").exists());
-        assert!(size() < before / 2, "{before} bytes became {}", size());
-    }
-    fs::remove_dir_all(folder.path().join("sled")).expect("removed");
-    assert_eq!(read_all(&open(folder.path())), expected, "from the checkpoint that the rebuild began with");
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -1,10 +1,12 @@
 //! What a journal store puts into a backup, while it goes on writing.
 //!
-//! A fresh checkpoint and every segment, the open one up to a durable place
-//! after the checkpoint: together they are the store at that place. No segment
-//! is removed meanwhile. sled is left out, since it is made again from these.
+//! A fresh checkpoint, every segment, the open one up to a durable place after
+//! the checkpoint, and the blobs that these name: together they are the store at
+//! that place. None of them is removed meanwhile. sled is left out, since it is
+//! made again from these.
 
 use super::{BackupError, BackupWriter};
+use crate::blob;
 use crate::checkpoint;
 use crate::disk::{Disk, DiskFile};
 use crate::history;
@@ -17,7 +19,7 @@ use std::sync::{Arc, PoisonError};
 impl JournalStore {
     /// `Store::back_up`.
     pub(crate) fn back_up_files(&self, into: &mut BackupWriter) -> Result<(), BackupError> {
-        let _one = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.housekeeping.lock().unwrap_or_else(PoisonError::into_inner);
         self.settle().map_err(crate::tidy::TidyError::from)?;
         let checkpoint = checkpoint::name(self.write_checkpoint()?.number);
         let end = self.ask(|committer| Ok(committer.place()))?;
@@ -40,6 +42,10 @@ impl JournalStore {
             if !is_open && exists(disk, &index)? {
                 add(&index, None)?;
             }
+        }
+        let blobs = blob::list(disk).map_err(|source| BackupError::Io { path: PathBuf::from("journal"), source })?;
+        for blob in blobs.into_iter().filter(|blob| blob.sequence <= end.sequence) {
+            add(&blob.file(), None)?;
         }
         Ok(())
     }

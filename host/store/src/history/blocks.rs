@@ -22,19 +22,26 @@ pub(crate) fn append(out: &mut Vec<u8>, seed: u32, content: &[u8]) -> BlockAt {
         offset: out.len() as u64,
         len: u32::try_from(content.len()).expect("blocks are cut long before 4 GiB"),
     };
-    out.extend_from_slice(&at.len.to_le_bytes());
-    out.extend_from_slice(&crc32c::crc32c_append(seed, content).to_le_bytes());
+    out.extend_from_slice(&header(seed, content));
     out.extend_from_slice(content);
     at
 }
 
+/// What stands before the content of a block.
+pub(crate) fn header(seed: u32, content: &[u8]) -> [u8; HEADER_BYTES] {
+    let len = u32::try_from(content.len()).expect("blocks are cut long before 4 GiB");
+    let mut header = [0; HEADER_BYTES];
+    header[..4].copy_from_slice(&len.to_le_bytes());
+    header[4..].copy_from_slice(&crc32c::crc32c_append(seed, content).to_le_bytes());
+    header
+}
+
 /// Reads and checks a block. Damage is `InvalidData`.
 pub(crate) fn read(file: &dyn DiskFile, seed: u32, at: BlockAt) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; at.len as usize + HEADER_BYTES];
-    file.read_at(at.offset, &mut bytes)?;
-    let content = bytes.split_off(HEADER_BYTES);
-    let crc = crc32c::crc32c_append(seed, &content).to_le_bytes();
-    let sound = bytes[..4] == at.len.to_le_bytes() && bytes[4..] == crc;
+    let (mut found, mut content) = ([0; HEADER_BYTES], vec![0; at.len as usize]);
+    file.read_at(at.offset, &mut found)?;
+    file.read_at(at.offset + HEADER_BYTES as u64, &mut content)?;
+    let sound = found == header(seed, &content);
     if sound { Ok(content) } else { Err(invalid("a block is not what was written")) }
 }
 

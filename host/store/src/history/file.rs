@@ -11,6 +11,7 @@ use super::Asked;
 use super::blocks::{self, BlockAt, invalid};
 use super::memory::{Entry, MemoryIndex};
 use super::wire::{Reader, put_text};
+use crate::blob::BlobId;
 use crate::disk::DiskFile;
 use crate::journal::{Pointer, StoreId};
 use crate::store::Order;
@@ -21,7 +22,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"SLUICEX\n";
-const VERSION: u32 = 1;
+/// The format that this release writes. It reads 1 too, which is 2 without blobs.
+const VERSION: u32 = 2;
 const TRAILER_BYTES: usize = 24;
 /// A block is closed once it holds this much. 4 KiB: one page of the system's
 /// cache, some sixty entries.
@@ -57,6 +59,7 @@ struct Footer {
     group_blocks: Vec<(Bytes, BlockAt)>,
     /// Checksums of the groups, sorted; `None` for too many.
     known_groups: Option<Vec<u32>>,
+    blobs: BTreeMap<BlobId, u64>,
 }
 
 /// The bytes of a segment's index file.
@@ -79,6 +82,7 @@ pub(crate) fn encode(index: &MemoryIndex, store: StoreId, seed: u32, segment: u6
         number_blocks,
         group_blocks,
         known_groups: (known.len() <= KNOWN_GROUPS_MAX).then_some(known),
+        blobs: index.blobs().clone(),
     };
     let at = blocks::append(&mut out, seed, &footer.encode());
     out.extend_from_slice(MAGIC);
@@ -148,9 +152,10 @@ impl IndexFile {
         let mut trailer = [0; TRAILER_BYTES];
         file.read_at(trailer_at, &mut trailer)?;
         let mut reader = Reader::new(&trailer);
-        if reader.take(8) != Some(MAGIC) || reader.u32() != Some(VERSION) {
+        let version = (reader.take(8) == Some(MAGIC)).then(|| reader.u32()).flatten();
+        let Some(version @ 1..=VERSION) = version else {
             return Err(invalid("the end of the index is not what was written"));
-        }
+        };
         let (Some(footer_len), Some(offset)) = (reader.u32(), reader.u64()) else {
             return Err(invalid("the end of the index is cut short"));
         };
@@ -158,7 +163,8 @@ impl IndexFile {
             return Err(invalid("the index has no footer where it should be"));
         }
         let footer = blocks::read(&*file, seed, BlockAt { offset, len: footer_len })?;
-        let footer = Footer::decode(&footer).ok_or_else(|| invalid("the footer of the index has an unknown form"))?;
+        let footer =
+            Footer::decode(&footer, version).ok_or_else(|| invalid("the footer of the index has an unknown form"))?;
         let ours = footer.store == store && footer.segment == segment && footer.segment_bytes == segment_bytes;
         if ours { Ok(Self { file, seed, footer }) } else { Err(invalid("the index belongs to another segment")) }
     }
@@ -172,9 +178,8 @@ impl IndexFile {
         &self.footer.holds
     }
 
-    /// The soonest time at which a document may be forgotten.
-    pub(crate) fn soonest_ms(&self) -> u64 {
-        self.footer.soonest_ms
+    pub(crate) fn blobs(&self) -> &BTreeMap<BlobId, u64> {
+        &self.footer.blobs
     }
 
     /// False when it surely has no document in this group; reads nothing.
@@ -333,10 +338,16 @@ impl Footer {
         let known = self.known_groups.as_deref().unwrap_or_default();
         put_count(&mut out, known.len());
         known.iter().for_each(|crc| out.extend_from_slice(&crc.to_le_bytes()));
+        put_count(&mut out, self.blobs.len());
+        for (id, until) in &self.blobs {
+            out.extend_from_slice(&id.sequence.to_le_bytes());
+            out.extend_from_slice(&id.index.to_le_bytes());
+            out.extend_from_slice(&until.to_le_bytes());
+        }
         out
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    fn decode(bytes: &[u8], version: u32) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let footer = Self {
             store: reader.take(16)?.try_into().ok()?,
@@ -353,6 +364,7 @@ impl Footer {
                 let known = reader.take(1)? == [1];
                 Some(reader.list(Reader::u32)?).filter(|_| known)
             },
+            blobs: if version == 1 { BTreeMap::new() } else { reader.list(held_blob)?.into_iter().collect() },
         };
         reader.is_at_end().then_some(footer)
     }
@@ -365,6 +377,10 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
 fn put_block_at(out: &mut Vec<u8>, at: BlockAt) {
     out.extend_from_slice(&at.offset.to_le_bytes());
     out.extend_from_slice(&at.len.to_le_bytes());
+}
+
+fn held_blob(reader: &mut Reader<'_>) -> Option<(BlobId, u64)> {
+    Some((BlobId { sequence: reader.u64()?, index: reader.u32()? }, reader.u64()?))
 }
 
 fn block_at(reader: &mut Reader<'_>) -> Option<BlockAt> {

@@ -3,6 +3,7 @@
 
 use super::Asked;
 use super::record::{Place, Record};
+use crate::blob::BlobId;
 use crate::journal::Pointer;
 use crate::store::Order;
 use bytes::Bytes;
@@ -27,6 +28,8 @@ pub(crate) struct MemoryIndex {
     /// Segments that hold rows of these documents, and until when they are
     /// needed for it.
     holds: BTreeMap<u64, u64>,
+    /// Blobs of these documents, and until when they are needed for it.
+    blobs: BTreeMap<BlobId, u64>,
 }
 
 /// An id, and the number of its entry.
@@ -47,8 +50,10 @@ impl MemoryIndex {
         }
         self.hold(at.segment, record.keep_until_ms);
         for (_, place) in &record.rows {
-            if let Place::At(pointer) = place {
-                self.hold(pointer.segment, record.keep_until_ms);
+            match place {
+                Place::At(pointer) => self.hold(pointer.segment, record.keep_until_ms),
+                Place::Blob(at) => drop(self.blobs.insert(at.id, record.keep_until_ms)),
+                Place::Here(_) | Place::Back { .. } => {}
             }
         }
         self.by_id.insert((id.clone(), number));
@@ -59,9 +64,18 @@ impl MemoryIndex {
         &self.holds
     }
 
+    pub(crate) fn blobs(&self) -> &BTreeMap<BlobId, u64> {
+        &self.blobs
+    }
+
     /// The soonest time at which a document may be forgotten.
     pub(crate) fn soonest_ms(&self) -> u64 {
         self.entries.iter().map(|entry| entry.keep_until_ms).min().unwrap_or(u64::MAX)
+    }
+
+    /// The last time at which one may be.
+    pub(crate) fn latest_ms(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.keep_until_ms).max().unwrap_or(u64::MAX)
     }
 
     pub(crate) fn has(&self, group: &[u8]) -> bool {

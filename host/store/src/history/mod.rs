@@ -15,6 +15,7 @@ pub(crate) mod wire;
 pub use record::Retire;
 pub(crate) use record::{Place, Record, decode, encode};
 
+use crate::blob::{self, BlobId};
 use crate::disk::Disk;
 use crate::journal::{Files, Pointer, StoreId, scan_closed, seed, segment};
 use crate::open_error::OpenError;
@@ -26,6 +27,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Documents of one segment are forgotten within this part of the time for
+/// which they are kept, as far as its size allows. 4: what is forgotten keeps a
+/// quarter more on the disk.
+const SPREAD: u64 = 4;
 
 /// One document of history, as a listing names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,6 +187,7 @@ impl History {
                 let offset = at.offset.saturating_sub(distance.into());
                 self.files.value(Pointer { segment: at.segment, offset, len, crc })
             }
+            Place::Blob(at) => blob::read(&**self.files.disk(), self.store, at),
         };
         let wanted = record.rows.into_iter().filter(|(key, _)| key.starts_with(prefix));
         wanted.map(|(key, place)| Ok((key, value(place)?))).collect()
@@ -278,9 +285,19 @@ impl History {
         self.read().values().flat_map(|index| index.held(forgotten_ms)).collect()
     }
 
-    /// Whether a segment has documents that are forgotten already.
-    pub(crate) fn has_forgotten(&self, segment: u64) -> bool {
-        self.read().get(&segment).is_some_and(|index| index.soonest_ms() <= self.forgotten_ms())
+    /// Blobs of documents that are not forgotten.
+    pub(crate) fn held_blobs(&self) -> BTreeSet<BlobId> {
+        let forgotten_ms = self.forgotten_ms();
+        self.read().values().flat_map(|index| index.held_blobs(forgotten_ms)).collect()
+    }
+
+    /// Whether the documents of the open segment are far apart: while the last
+    /// of them is kept, the first will long be forgotten.
+    pub(crate) fn is_spread(&self, open: u64, now_ms: u64) -> bool {
+        let Some(Index::Memory(index)) = self.read().get(&open).cloned() else { return false };
+        let (soonest_ms, latest_ms) = (memory(&index).soonest_ms(), memory(&index).latest_ms());
+        let still_kept_ms = latest_ms.saturating_sub(now_ms);
+        soonest_ms < latest_ms && latest_ms - soonest_ms >= still_kept_ms / SPREAD
     }
 
     /// The segments that are there, the open one included.
@@ -325,21 +342,23 @@ impl Index {
 
     /// Segments that documents need which are kept longer than `forgotten_ms`.
     fn held(&self, forgotten_ms: u64) -> Vec<u64> {
-        let needed = |holds: &BTreeMap<u64, u64>| {
-            holds.iter().filter(|(_, until_ms)| **until_ms > forgotten_ms).map(|(segment, _)| *segment).collect()
-        };
         match self {
-            Self::Memory(index) => needed(memory(index).holds()),
-            Self::File(index) => needed(index.holds()),
+            Self::Memory(index) => needed(memory(index).holds(), forgotten_ms),
+            Self::File(index) => needed(index.holds(), forgotten_ms),
         }
     }
 
-    fn soonest_ms(&self) -> u64 {
+    /// Blobs of such documents.
+    fn held_blobs(&self, forgotten_ms: u64) -> Vec<BlobId> {
         match self {
-            Self::Memory(index) => memory(index).soonest_ms(),
-            Self::File(index) => index.soonest_ms(),
+            Self::Memory(index) => needed(memory(index).blobs(), forgotten_ms),
+            Self::File(index) => needed(index.blobs(), forgotten_ms),
         }
     }
+}
+
+fn needed<T: Copy>(holds: &BTreeMap<T, u64>, forgotten_ms: u64) -> Vec<T> {
+    holds.iter().filter(|(_, until_ms)| **until_ms > forgotten_ms).map(|(needed, _)| *needed).collect()
 }
 
 fn memory(index: &RwLock<MemoryIndex>) -> RwLockReadGuard<'_, MemoryIndex> {
@@ -350,7 +369,9 @@ fn memory(index: &RwLock<MemoryIndex>) -> RwLockReadGuard<'_, MemoryIndex> {
 pub(crate) fn records(payload: &Bytes, segment: u64, payload_at: u64) -> Vec<Written> {
     let retired = crate::batch::writes(payload).flatten().filter_map(|write| match write {
         crate::batch::Write::Retired { body } => Some(body),
-        crate::batch::Write::Put { .. } | crate::batch::Write::Delete { .. } => None,
+        crate::batch::Write::Put { .. } | crate::batch::Write::PutBlob { .. } | crate::batch::Write::Delete { .. } => {
+            None
+        }
     });
     let written = retired.filter_map(|body| {
         let len = u32::try_from(body.len()).expect("a record is shorter than its frame");

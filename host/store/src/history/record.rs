@@ -8,6 +8,7 @@
 //! rest of its key, a tag, and its value or where that lies.
 
 use super::wire::{Reader, put_text};
+use crate::blob::BlobAt;
 use crate::journal::Pointer;
 use bytes::Bytes;
 
@@ -51,6 +52,8 @@ pub(crate) enum Place {
     /// the record's body. The segment of a group is only known once it is
     /// written.
     Back { distance: u32, len: u32, crc: u32 },
+    /// In a file of its own.
+    Blob(BlobAt),
 }
 
 /// A record, read.
@@ -65,6 +68,7 @@ pub(crate) struct Record {
 const HERE: u8 = 0;
 const AT: u8 = 1;
 const BACK: u8 = 2;
+const BLOB: u8 = 3;
 
 /// The record's bytes.
 pub(crate) fn encode(retire: &Retire, rows: &[(Bytes, Place)]) -> Vec<u8> {
@@ -109,6 +113,7 @@ fn place(body: &Bytes, reader: &mut Reader<'_>) -> Option<Place> {
             reader.range(len).map(|range| Place::Here(body.slice(range)))
         }
         AT => Pointer::decode(reader.take(Pointer::BYTES)?).map(Place::At),
+        BLOB => BlobAt::decode(reader.take(BlobAt::BYTES)?).map(Place::Blob),
         BACK => Some(Place::Back { distance: reader.u32()?, len: reader.u32()?, crc: reader.u32()? }),
         _ => None,
     }
@@ -124,6 +129,10 @@ fn put_place(out: &mut Vec<u8>, place: &Place) {
         Place::At(pointer) => {
             out.push(AT);
             out.extend_from_slice(&pointer.encode());
+        }
+        Place::Blob(at) => {
+            out.push(BLOB);
+            out.extend_from_slice(&at.encode());
         }
         Place::Back { distance, len, crc } => {
             out.push(BACK);
@@ -143,6 +152,7 @@ fn len32(len: usize) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob::BlobId;
 
     fn example() -> (Retire, Vec<(Bytes, Place)>) {
         let retire = Retire {
@@ -155,6 +165,7 @@ mod tests {
         let rows = vec![
             (Bytes::from("line/1/1"), Place::Here("value".into())),
             (Bytes::from("line/1/2"), Place::At(pointer)),
+            (Bytes::from("line/1/3"), Place::Blob(BlobAt { id: BlobId { sequence: 7, index: 1 }, len: 5 })),
             (Bytes::from("run/1"), Place::Back { distance: 9, len: 8, crc: 7 }),
         ];
         (retire, rows)

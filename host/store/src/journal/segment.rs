@@ -8,9 +8,9 @@
 
 /// Length of a header.
 pub(crate) const HEADER_BYTES: usize = 64;
-/// The format that this release writes. It reads 1 too, which is 2 without
-/// records of history.
-pub(crate) const VERSION: u32 = 2;
+/// The format that this release writes. It reads 2 too, which is 3 without
+/// blobs, and 1, which is 2 without records of history.
+pub(crate) const VERSION: u32 = 3;
 const MAGIC: &[u8; 8] = b"SLUICEJ\n";
 
 /// The random identity of a store, given at its creation.
@@ -92,10 +92,10 @@ mod tests {
     #[test]
     fn a_newer_version_is_told_from_damage() {
         let mut bytes = Header { store: [0; 16], segment: 1, first_sequence: 1 }.encode();
-        bytes[8..12].copy_from_slice(&3u32.to_le_bytes());
+        bytes[8..12].copy_from_slice(&(VERSION + 1).to_le_bytes());
         let crc = crc32c::crc32c(&bytes[..60]);
         bytes[60..].copy_from_slice(&crc.to_le_bytes());
-        assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(3)));
+        assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(VERSION + 1)));
     }
 
     #[test]

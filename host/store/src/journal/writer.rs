@@ -77,6 +77,11 @@ impl Journal {
         &self.files
     }
 
+    /// The sequence of the batch that is added next.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.place.sequence + self.group_batches + 1
+    }
+
     /// Where, within the group being prepared, the next payload will begin.
     pub(crate) fn next_payload_at(&self) -> usize {
         self.group.len() + frame::HEADER_BYTES
@@ -85,18 +90,29 @@ impl Journal {
     /// Adds a batch to the group being prepared; returns its sequence and the
     /// offset of its payload within the group.
     pub(crate) fn add(&mut self, payload: &[u8]) -> (u64, usize) {
+        let sequence = self.next_sequence();
         self.group_batches += 1;
-        let sequence = self.place.sequence + self.group_batches;
         (sequence, frame::append(&mut self.group, self.seed, sequence, self.place.sequence, payload))
     }
 
     /// Writes the prepared group and makes it durable.
     pub(crate) fn write_group(&mut self) -> Result<Written, WriteFailure> {
         let result = self.roll_if_full().and_then(|()| self.append());
+        self.clear();
+        result
+    }
+
+    /// Forgets the prepared group, since something beside the journal could not
+    /// be written; returns what that means for its batches.
+    pub(crate) fn drop_group(&mut self, what: &str, error: &io::Error) -> WriteFailure {
+        self.clear();
+        if is_full(error) { WriteFailure::Full } else { broken(what, error) }
+    }
+
+    fn clear(&mut self) {
         self.group.clear();
         self.group.shrink_to(BUFFER_BYTES_KEPT);
         self.group_batches = 0;
-        result
     }
 
     /// Vouches for the last group, before the journal is closed in peace.

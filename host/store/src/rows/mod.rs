@@ -4,12 +4,16 @@
 //! every batch up to there is in it. Applying a batch twice is harmless, so a
 //! round may be half there after a crash. Losing all of it costs a replay.
 
+mod cell;
+mod database;
 mod memory;
 mod sled;
 
+pub(crate) use cell::{decode_cell, encode_cell};
 pub use memory::MemoryRows;
-pub(crate) use sled::{SledRows, decode_cell, encode_cell};
+pub(crate) use sled::{SledOptions, SledRows};
 
+use crate::blob::BlobAt;
 use crate::journal::{Place, Pointer, StoreId};
 use crate::store::Order;
 use bytes::Bytes;
@@ -24,6 +28,8 @@ pub(crate) enum Cell {
     Inline(Bytes, Option<Pointer>),
     /// A value left in the journal.
     Far(Pointer),
+    /// A value in a file of its own.
+    Blob(BlobAt),
     /// Deleted; never stored.
     Gone,
 }
@@ -60,4 +66,9 @@ pub(crate) trait Rows: Send + Sync {
     fn load(&self, changes: &Changes) -> Result<(), RowsError>;
     /// Applies the changes; durable, with the mark, on return.
     fn apply(&self, changes: &Changes, mark: Mark) -> Result<(), RowsError>;
+    /// Does a small piece of the upkeep there may be, between two rounds; true
+    /// when there is more to do at once. Changes nothing that readers see.
+    fn maintain(&self) -> bool {
+        false
+    }
 }

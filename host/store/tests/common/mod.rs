@@ -15,6 +15,7 @@ pub(crate) fn small() -> Options {
     Options {
         segment_bytes: 2048,
         inline_bytes_max: 64,
+        blob_bytes_min: 5000,
         behind_delay: Duration::from_secs(3600),
         free_bytes_min: 0,
         ..Options::default()
