@@ -11,7 +11,7 @@ use model::{Environment, FlowId, Problem, RunId, Verification, Webhook};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use store::{Batch, CommitError};
+use store::{Batch, CommitError, Position};
 
 use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::engine::Engine;
@@ -188,7 +188,7 @@ impl Engine {
         run.put_accepted(&mut batch)?;
         self.put_started(&mut run, &mut batch, event)?;
         let (id, bytes) = (run.id().clone(), batch.bytes());
-        self.hand_over(batch, [&mut run])?.await?;
+        run.since = self.hand_over(batch, [&mut run])?.await?;
         self.set_going(run, bytes);
         Ok(id)
     }
@@ -254,8 +254,10 @@ impl Engine {
             None => self.put_place(&mut run, &mut batch)?,
         }
         let (id, bytes) = (run.id().clone(), batch.bytes());
-        match self.hand_over(batch, [&mut run])?.await {
-            Ok(_) => {
+        let handed_over = self.hand_over(batch, [&mut run])?;
+        match handed_over.await {
+            Ok(position) => {
+                run.since = position;
                 self.set_going(run, bytes);
                 Ok(Accepted::Queued { run: id })
             }
@@ -277,7 +279,7 @@ impl Engine {
         let id = run.id().clone();
         let mut batch = Batch::new();
         self.put_seen(&Seen::of(&run.record, &key), run.id(), &mut batch)?;
-        run.put_accepted(&mut batch)?;
+        run.since = Position::LAST;
         let mut begun = None;
         match event {
             None => self.put_place(&mut run, &mut batch)?,
@@ -288,9 +290,15 @@ impl Engine {
                 begun = Some(self.put_step(&mut run, &mut batch, event, None, false)?);
             }
         }
+        // After its first step, which may have been its last: then it never was open.
+        if !run.record.status.is_final() {
+            run.put_accepted(&mut batch)?;
+        }
         let children = begun.iter_mut().flat_map(|begun: &mut Stepped| &mut begun.children);
-        if let Err(error) = self.hand_over(batch, children.chain([&mut run]))?.await {
-            return self.seen(error);
+        let handed_over = self.hand_over(batch, children.chain([&mut run]))?;
+        match handed_over.await {
+            Ok(position) => run.since = position,
+            Err(error) => return self.seen(error),
         }
         // One that has no place in line is a dead letter already.
         if begun.is_none() && run.record.status.is_final() {

@@ -7,20 +7,19 @@
 
 use model::{Environment, FlowId, RunId};
 use store::key::join;
-use store::{Batch, Order, Retire, Row};
+use store::{Batch, Order, Position, Retire, Row};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::records::{BODIES, CHILDREN, DECISIONS, DELIVERIES, INBOX, LINES, RUNS, RUNS_OF_FLOW, RunRecord, RunStatus};
+use crate::records::{BODIES, CHILDREN, DECISIONS, DELIVERIES, INBOX, LINES, RUNS, RunRecord, RunStatus};
 
 /// How long an ended run is kept whose flow does not say. 30 days: a month's report can still be explained.
 const KEPT_MS: u64 = 30 * 24 * 3_600 * 1_000;
 
 /// Takes the rows of an ended run out of the living state, once the batch is written.
-pub(crate) fn retire(batch: &mut Batch, record: &RunRecord, keep_ms: Option<u64>) {
+/// None of them was written before `since`.
+pub(crate) fn retire(batch: &mut Batch, record: &RunRecord, keep_ms: Option<u64>, since: Position) {
     let id = record.id.as_str().as_bytes();
-    let flow = flow_parts(&record.environment, &record.flow);
-    batch.delete(RUNS_OF_FLOW.key(&[flow[0], flow[1], id]));
     batch.retire(Retire {
         prefixes: vec![
             RUNS.key(&[id]),
@@ -42,6 +41,7 @@ pub(crate) fn retire(batch: &mut Batch, record: &RunRecord, keep_ms: Option<u64>
             .finished_at_ms
             .unwrap_or(record.accepted_at_ms)
             .saturating_add(keep_ms.unwrap_or(KEPT_MS)),
+        since,
     });
 }
 

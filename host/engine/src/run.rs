@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use flow::{Ending, Entry, Outcome, RunFacts, Spot};
 use model::{ConnectionId, Failure, RunId, StepId};
-use store::{Batch, TableError};
+use store::{Batch, Position, TableError};
 
 use crate::flows::Published;
 use crate::past;
@@ -28,6 +28,8 @@ pub(crate) struct Run {
     pub(crate) delivery: Option<RawDelivery>,
     /// The next line's number.
     pub(crate) line: u32,
+    /// The batch that wrote its first row; the default when that is not known.
+    pub(crate) since: Position,
 }
 
 /// What the remote sent, as far as it is kept.
@@ -40,7 +42,15 @@ pub(crate) struct RawDelivery {
 impl Run {
     /// A run that begins with this record.
     pub(crate) fn new(record: RunRecord, flow: Arc<Published>) -> Self {
-        Self { record, flow, state: flow::State::new(), open: OpenRecord::default(), delivery: None, line: 0 }
+        Self {
+            record,
+            flow,
+            state: flow::State::new(),
+            open: OpenRecord::default(),
+            delivery: None,
+            line: 0,
+            since: Position::default(),
+        }
     }
 
     pub(crate) fn id(&self) -> &RunId {
@@ -164,7 +174,11 @@ impl Run {
         self.record.finished_at_ms = Some(at_ms);
         let id = self.record.id.as_str().as_bytes();
         RUNS.put(batch, &[id], &self.record)?;
-        OPEN.delete(batch, &[id]);
+        // Over with the batch that it began with, it was never an open one.
+        if self.since != Position::LAST {
+            OPEN.delete(batch, &[id]);
+            batch.delete(RUNS_OF_FLOW.key(&self.flow_parts()));
+        }
         if let Some(place) = &self.open.place {
             place.delete(batch);
         }
@@ -175,7 +189,7 @@ impl Run {
         if status != RunStatus::Failed {
             self.drop_delivery(batch);
         }
-        past::retire(batch, &self.record, self.flow.plan().keep_ms());
+        past::retire(batch, &self.record, self.flow.plan().keep_ms(), self.since);
         Ok(())
     }
 

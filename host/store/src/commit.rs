@@ -17,6 +17,9 @@ use tokio::sync::oneshot;
 pub struct Position(pub(crate) u64);
 
 impl Position {
+    /// After every batch: what begins here has not been written yet.
+    pub const LAST: Self = Self(u64::MAX);
+
     /// The position of the batch with this sequence number, for other
     /// implementations of `Store`.
     #[must_use]

@@ -64,7 +64,8 @@ enum Verdict {
         sequence: u64,
         payload: Bytes,
         payload_at: usize,
-        retires: bool,
+        /// What it retires was not written before this; none: it retires nothing.
+        since: Option<Position>,
     },
     /// Expectations hold, and there is nothing to write.
     Holds,
@@ -218,7 +219,9 @@ impl Committer {
                     }
                     let payload = self.work_out(payload, &retires, &mut group)?;
                     let (sequence, payload_at) = self.journal.add(&payload);
-                    Verdict::Write { sequence, payload, payload_at, retires: !retires.is_empty() }
+                    // Of several documents the oldest counts.
+                    let since = retires.iter().map(|retire| retire.since).min();
+                    Verdict::Write { sequence, payload, payload_at, since }
                 }
             };
             decided.push(Decided { answer, verdict });
@@ -248,10 +251,11 @@ impl Committer {
         let mut bytes = 0;
         let mut layers = self.behind.overlay.write();
         for Decided { verdict, .. } in decided {
-            if let Verdict::Write { payload, payload_at, .. } = verdict {
+            if let Verdict::Write { payload, payload_at, since, .. } = verdict {
                 let payload_at = written.offset + *payload_at as u64;
                 bytes += payload.len();
-                show_batch(&mut layers, payload, written.segment, payload_at, self.options.inline_bytes_max);
+                let at = (written.segment, payload_at);
+                show_batch(&mut layers, payload, at, since.unwrap_or_default(), self.options.inline_bytes_max);
             }
         }
         layers.advance(written.end, bytes);
@@ -265,7 +269,7 @@ impl Committer {
         let records: Vec<_> = decided
             .iter()
             .filter_map(|batch| match &batch.verdict {
-                Verdict::Write { payload, payload_at, retires: true, .. } => Some((payload, *payload_at)),
+                Verdict::Write { payload, payload_at, since: Some(_), .. } => Some((payload, *payload_at)),
                 Verdict::Write { .. } | Verdict::Holds | Verdict::Conflict(_) => None,
             })
             .flat_map(|(payload, at)| history::records(payload, written.segment, written.offset + at as u64))
@@ -353,7 +357,8 @@ impl Committer {
         }
         let mut layers = self.behind.overlay.write();
         let payload_at = written.offset + at as u64;
-        show_batch(&mut layers, &payload, written.segment, payload_at, self.options.inline_bytes_max);
+        let at = (written.segment, payload_at);
+        show_batch(&mut layers, &payload, at, Position::default(), self.options.inline_bytes_max);
         layers.advance(written.end, payload.len());
         drop(layers);
         self.behind.note(payload.len());
@@ -361,10 +366,16 @@ impl Committer {
     }
 }
 
-/// Puts the writes of one batch into the overlay. `payload_at` is where the
-/// batch begins in its segment. The bytes were checked before: by their CRC,
-/// or because this process encoded them.
-pub(crate) fn show_batch(layers: &mut Layers, payload: &Bytes, segment: u64, payload_at: u64, inline_bytes_max: usize) {
+/// Puts the writes of one batch into the overlay. `at` is its segment, and where it
+/// begins there; what it retires was not written before `since`. The bytes were
+/// checked before: by their CRC, or because this process encoded them.
+pub(crate) fn show_batch(
+    layers: &mut Layers,
+    payload: &Bytes,
+    (segment, payload_at): (u64, u64),
+    since: Position,
+    inline_bytes_max: usize,
+) {
     let shared = payload.len() <= SHARED_BYTES_MAX;
     let part = |range| {
         let part = payload.slice(range);
@@ -388,7 +399,7 @@ pub(crate) fn show_batch(layers: &mut Layers, payload: &Bytes, segment: u64, pay
             Write::Retired { body } => {
                 let record = history::decode(&payload.slice(body));
                 let keys = record.into_iter().flat_map(|record| record.rows).map(|(key, _)| key);
-                keys.for_each(|key| layers.insert(key, Cell::Gone));
+                keys.for_each(|key| layers.remove(key, since));
             }
         }
     }

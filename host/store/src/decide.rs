@@ -89,7 +89,7 @@ impl Group {
         let mut found: BTreeMap<Bytes, Place> = BTreeMap::new();
         for prefix in &retire.prefixes {
             let Some(bounds) = bounds(prefix, None, Order::Ascending) else { continue };
-            let stored = overlay.read().scan(rows, &bounds, usize::MAX, Order::Ascending)?;
+            let stored = overlay.read().scan_since(retire.since, rows, &bounds)?;
             found.extend(stored.into_iter().filter_map(|(key, cell)| Some((key, reach.place(cell)?))));
             for (key, spot) in self.0.range::<Bytes, _>((bounds.0.as_ref(), bounds.1.as_ref())) {
                 match spot {

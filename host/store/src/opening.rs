@@ -8,6 +8,7 @@ use crate::batch::{self, Write};
 use crate::behind::Behind;
 use crate::blob;
 use crate::checkpoint;
+use crate::commit::Position;
 use crate::committer::show_batch;
 use crate::disk::Disk;
 use crate::history::{self, History};
@@ -125,7 +126,8 @@ fn show_replayed(
     history.add(number, &records);
     if batch.end.sequence > start.sequence {
         let mut layers = behind.overlay.write();
-        show_batch(&mut layers, &payload, number, batch.payload_at, options.inline_bytes_max);
+        let at = (number, batch.payload_at);
+        show_batch(&mut layers, &payload, at, Position::default(), options.inline_bytes_max);
         layers.advance(batch.end, payload.len());
     }
     Ok(())

@@ -6,6 +6,7 @@
 //! at which it is in neither. Memory is counted in journal bytes, since small
 //! batches keep their whole encoding alive.
 
+use crate::commit::Position;
 use crate::journal::Place;
 use crate::rows::{Bounds, Cell, Changes, Rows, RowsError, Walk};
 use crate::store::Order;
@@ -26,6 +27,8 @@ pub(crate) struct Layers {
     visible: Place,
     /// Every batch up to here is in the rows.
     applied: Place,
+    /// Every batch up to here is in the rows, or in `draining`.
+    drained: Place,
 }
 
 impl Overlay {
@@ -37,6 +40,7 @@ impl Overlay {
             draining_bytes: 0,
             visible: applied,
             applied,
+            drained: applied,
         }))
     }
 
@@ -70,6 +74,15 @@ impl Layers {
         self.active.insert(key, cell);
     }
 
+    /// A row is gone that no batch before `since` wrote.
+    pub(crate) fn remove(&mut self, key: Bytes, since: Position) {
+        if since.sequence() > self.drained.sequence {
+            self.active.remove(&key);
+        } else {
+            self.active.insert(key, Cell::Gone);
+        }
+    }
+
     /// Makes what was inserted since the last call visible as of `place`.
     pub(crate) fn advance(&mut self, place: Place, bytes: usize) {
         self.visible = place;
@@ -99,6 +112,7 @@ impl Layers {
         }
         self.draining = Arc::new(std::mem::take(&mut self.active));
         self.draining_bytes = std::mem::take(&mut self.active_bytes);
+        self.drained = self.visible;
         Some((Arc::clone(&self.draining), self.visible))
     }
 
@@ -119,7 +133,18 @@ impl Layers {
         limit: usize,
         order: Order,
     ) -> Result<Vec<(Bytes, Cell)>, RowsError> {
-        let layers = [walk(&self.active, bounds, order), walk(&self.draining, bounds, order), rows.walk(bounds, order)];
+        self.merge(rows.walk(bounds, order), bounds, limit, order)
+    }
+
+    /// What is visible here, over the rows of a walk.
+    fn merge(
+        &self,
+        below: Walk<'_>,
+        bounds: &Bounds,
+        limit: usize,
+        order: Order,
+    ) -> Result<Vec<(Bytes, Cell)>, RowsError> {
+        let layers = [walk(&self.active, bounds, order), walk(&self.draining, bounds, order), below];
         let mut layers = layers.map(Iterator::peekable);
         let mut found = Vec::new();
         while found.len() < limit {
@@ -133,6 +158,23 @@ impl Layers {
             found.extend(newest.filter(|cell| *cell != Cell::Gone).map(|cell| (key, cell)));
         }
         Ok(found)
+    }
+
+    /// Rows within bounds that no batch before `since` wrote: as `scan`, without
+    /// looking where they cannot be.
+    pub(crate) fn scan_since(
+        &self,
+        since: Position,
+        rows: &dyn Rows,
+        bounds: &Bounds,
+    ) -> Result<Vec<(Bytes, Cell)>, RowsError> {
+        let since = since.sequence();
+        if since > self.visible.sequence {
+            return Ok(Vec::new());
+        }
+        let order = Order::Ascending;
+        let below = if since > self.applied.sequence { Box::new(std::iter::empty()) } else { rows.walk(bounds, order) };
+        self.merge(below, bounds, usize::MAX, order)
     }
 
     fn cell(&self, key: &[u8]) -> Option<&Cell> {

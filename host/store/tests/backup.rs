@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::{BackupError, BackupWriter, JournalStore, Order, Retire, Store, check_backup, restore_backup};
+use store::{BackupError, BackupWriter, JournalStore, Order, Position, Retire, Store, check_backup, restore_backup};
 use testkit::Seeded;
 
 fn open(folder: &Path) -> JournalStore {
@@ -23,6 +23,7 @@ fn run(store: &JournalStore, number: u64, keep_until_ms: u64) {
         id: format!("{number:06}").into_bytes(),
         groups: vec![],
         keep_until_ms,
+        since: Position::default(),
     });
     commit(store, batch);
 }

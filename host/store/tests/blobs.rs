@@ -6,7 +6,9 @@ mod common;
 use common::{Model, commit, put, read_all, small};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use store::{Batch, CommitError, Disk, JournalStore, MemoryRows, OpenError, Options, Order, ReadError, Retire, Store};
+use store::{
+    Batch, CommitError, Disk, JournalStore, MemoryRows, OpenError, Options, Order, Position, ReadError, Retire, Store,
+};
 use testkit::{Fault, Seeded, SimDisk};
 
 fn options() -> Options {
@@ -31,6 +33,7 @@ fn retired(mut batch: Batch, name: &str, keep_until_ms: u64) -> Batch {
         id: name.as_bytes().to_vec(),
         groups: Vec::new(),
         keep_until_ms,
+        since: Position::default(),
     });
     batch
 }

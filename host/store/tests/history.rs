@@ -6,7 +6,7 @@ mod common;
 use common::{Model, commit, put, read_all, small};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::{Batch, Disk, JournalStore, MemoryRows, OpenError, Options, Order, Retire, Row, Store};
+use store::{Batch, Disk, JournalStore, MemoryRows, OpenError, Options, Order, Position, Retire, Row, Store};
 use testkit::{Fault, Seeded, SimDisk};
 
 /// What a store is to hold: living rows, and the rows of each document.
@@ -24,9 +24,42 @@ fn open(disk: &SimDisk, rows: &MemoryRows) -> Result<JournalStore, OpenError> {
     JournalStore::open_on(Arc::new(disk.clone()), rows.clone(), options())
 }
 
+/// Makes batches, and knows what they add up to.
+struct Script {
+    random: Seeded,
+    world: World,
+    next: u32,
+    /// The first batch of each run.
+    begun: BTreeMap<String, u64>,
+    batches: u64,
+}
+
+impl Script {
+    fn new(seed: u64) -> Self {
+        Self { random: Seeded::new(seed), world: World::default(), next: 0, begun: BTreeMap::new(), batches: 0 }
+    }
+
+    /// The next batch.
+    fn change(&mut self) -> Batch {
+        self.batches += 1;
+        change(self)
+    }
+
+    /// What may be said of the rows of a run: their first batch, or nothing.
+    fn since(&mut self, run: &str) -> Position {
+        let first = *self.begun.get(run).expect("begun");
+        match self.random.below(4) {
+            0 => Position::default(),
+            _ if first == self.batches => Position::LAST,
+            _ => Position::from_sequence(first),
+        }
+    }
+}
+
 /// One change of a random run: begun, gone on, or ended. Long runs outlive
-/// many segments.
-fn change(random: &mut Seeded, world: &mut World, next: &mut u32) -> Batch {
+/// many segments, short ones end in their first batch.
+fn change(script: &mut Script) -> Batch {
+    let Script { random, world, next, begun, batches } = script;
     let mut batch = Batch::new();
     let open: Vec<String> =
         (0..*next).map(id).filter(|id| world.living.contains_key(key(id, "run").as_slice())).collect();
@@ -36,6 +69,7 @@ fn change(random: &mut Seeded, world: &mut World, next: &mut u32) -> Batch {
     } else {
         random.pick(&open).clone()
     };
+    begun.entry(run.clone()).or_insert(*batches);
     let mut write = |name: &str, value: Vec<u8>| {
         batch.put(key(&run, name), &value);
         world.living.insert(key(&run, name), value);
@@ -49,13 +83,14 @@ fn change(random: &mut Seeded, world: &mut World, next: &mut u32) -> Batch {
         batch.delete(key(&run, "line/1"));
         world.living.remove(&key(&run, "line/1"));
     }
-    if open.contains(&run) && random.chance(0.5) {
-        end(random, world, &run, &mut batch);
+    if random.chance(if open.contains(&run) { 0.5 } else { 0.2 }) {
+        let since = script.since(&run);
+        end(&mut script.random, &mut script.world, &run, since, &mut batch);
     }
     batch
 }
 
-fn end(random: &mut Seeded, world: &mut World, run: &str, batch: &mut Batch) {
+fn end(random: &mut Seeded, world: &mut World, run: &str, since: Position, batch: &mut Batch) {
     let groups = vec![format!("flow/{}", random.below(3)), format!("status/{}", random.below(2))];
     let prefixes = ["line", "run"].map(|table| format!("{table}|{run}").into_bytes()).to_vec();
     let rows: Model = world
@@ -70,6 +105,7 @@ fn end(random: &mut Seeded, world: &mut World, run: &str, batch: &mut Batch) {
         id: run.as_bytes().to_vec(),
         groups: groups.iter().map(|group| group.clone().into_bytes()).collect(),
         keep_until_ms: u64::from(u32::MAX),
+        since,
     });
     world.documents.insert(run.as_bytes().to_vec(), (groups, rows));
 }
@@ -126,10 +162,10 @@ fn ids(store: &JournalStore, group: Option<&str>, order: Order, page: usize) -> 
 fn script(disk: &SimDisk, rows: &MemoryRows, seed: u64, batches: usize) -> (Vec<World>, usize) {
     let mut states = vec![World::default()];
     let Ok(store) = open(disk, rows) else { return (states, 0) };
-    let (mut random, mut world, mut next) = (Seeded::new(seed), World::default(), 0);
+    let mut script = Script::new(seed);
     for done in 0..batches {
-        let batch = change(&mut random, &mut world, &mut next);
-        states.push(world.clone());
+        let batch = script.change();
+        states.push(script.world.clone());
         if store.commit(batch).wait().is_err() {
             return (states, done);
         }
@@ -159,16 +195,16 @@ fn a_group_retires_what_it_has_just_written() {
     let disk = SimDisk::new(1);
     let options = Options { stepped: false, ..options() };
     let store = JournalStore::open_on(Arc::new(disk.clone()), MemoryRows::new(), options).expect("opens");
-    let (mut random, mut world, mut next) = (Seeded::new(5), World::default(), 0);
+    let mut script = Script::new(5);
     for _ in 0..20 {
-        let batches = (0..8).map(|_| change(&mut random, &mut world, &mut next)).collect();
+        let batches = (0..8).map(|_| script.change()).collect();
         for commit in store.commit_all(batches) {
             commit.wait().expect("committed");
         }
-        if random.chance(0.2) {
+        if script.random.chance(0.2) {
             store.settle().expect("settled");
         }
-        assert_eq!(world_of(&store), world);
+        assert_eq!(world_of(&store), script.world);
     }
 }
 
@@ -229,6 +265,7 @@ fn a_sparse_list_skips_what_cannot_match() {
             id: run.into_bytes(),
             groups: vec![group.to_vec()],
             keep_until_ms: 1,
+            since: Position::default(),
         });
         commit(&store, batch);
     }

@@ -6,7 +6,7 @@ mod common;
 use common::{Model, commit, put, read_all, small};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use store::{Batch, Disk, JournalStore, MemoryRows, OpenError, Options, Order, Retire, Store};
+use store::{Batch, Disk, JournalStore, MemoryRows, OpenError, Options, Order, Position, Retire, Store};
 use testkit::{Fault, Seeded, SimDisk};
 
 fn options() -> Options {
@@ -27,6 +27,7 @@ fn run(store: &JournalStore, number: u64, keep: u64) -> bool {
         id: format!("{number:06}").into_bytes(),
         groups: vec![b"all".to_vec()],
         keep_until_ms: keep,
+        since: Position::default(),
     });
     begun.is_ok() && store.commit(batch).wait().is_ok()
 }
@@ -104,7 +105,13 @@ fn a_kept_document_keeps_what_it_needs_and_no_more() {
         assert!(run(&store, number, 10));
     }
     let mut batch = put("old|late", [7; 20]);
-    batch.retire(Retire { prefixes: vec![b"old|".to_vec()], id: b"0".to_vec(), groups: vec![], keep_until_ms: 5000 });
+    batch.retire(Retire {
+        prefixes: vec![b"old|".to_vec()],
+        id: b"0".to_vec(),
+        groups: vec![],
+        keep_until_ms: 5000,
+        since: Position::default(),
+    });
     commit(&store, batch);
     for number in 100..200 {
         assert!(run(&store, number, 10));

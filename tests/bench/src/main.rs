@@ -37,6 +37,10 @@ const PARTS: &[(&str, &str)] = &[
     ("start", "E7: cold start, idle memory, idle processor"),
 ];
 
+/// The binary's, for both sides.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).flat_map(|name| members(&name)).collect();
     if let Some(unknown) = wanted.iter().find(|part| !PARTS.iter().any(|(name, _)| name == part)) {

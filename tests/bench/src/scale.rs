@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use engine::Engine;
-use store::{Batch, JournalStore, Order, Retire, Row as StoredRow, Store as _, key};
+use store::{Batch, JournalStore, Order, Position, Retire, Row as StoredRow, Store as _, key};
 
 use crate::host;
 use crate::report::{ROUNDS, Row, alternate};
@@ -168,6 +168,7 @@ impl World {
                 key::join(&[b"flow-status", b"production", b"map", b"succeeded"]),
             ],
             keep_until_ms: u64::MAX,
+            since: Position::LAST,
         });
     }
 

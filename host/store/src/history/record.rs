@@ -9,6 +9,7 @@
 
 use super::wire::{Reader, put_text};
 use crate::blob::BlobAt;
+use crate::commit::Position;
 use crate::journal::Pointer;
 use bytes::Bytes;
 
@@ -26,6 +27,10 @@ pub struct Retire {
     /// From then on, the document may be forgotten: milliseconds since
     /// 1970-01-01 UTC.
     pub keep_until_ms: u64,
+    /// No row under the prefixes was written before this batch, which spares the search
+    /// for older ones: `Position::LAST` when only this batch writes any, the default
+    /// when it is not known.
+    pub since: Position,
 }
 
 impl Retire {
@@ -160,6 +165,7 @@ mod tests {
             id: b"01J".to_vec(),
             groups: vec![b"flow".to_vec(), b"".to_vec()],
             keep_until_ms: 77,
+            since: Position::default(),
         };
         let pointer = Pointer { segment: 3, offset: 4, len: 5, crc: 6 };
         let rows = vec![
