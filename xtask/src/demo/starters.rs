@@ -49,7 +49,7 @@ pub(super) fn work(stage: &mut Stage, claims: &mut Claims) -> Result<()> {
         all.extend_from_slice(first);
         stage.kill()?;
         let killed_in = puts(stage).len();
-        let sending = scope.spawn(|| deliver_all(hooks, ALERTS, all, AT_ONCE, &progress));
+        let sending = scope.spawn(|| deliver_all(hooks, &[ALERTS.to_owned()], all, AT_ONCE, &progress));
         let back = stage.start();
         if back.is_err() {
             progress.give_up();
@@ -86,7 +86,7 @@ fn is_urgent(number: usize) -> bool {
 }
 
 fn deliver(stage: &Stage, deliveries: &[Delivery]) -> Result<Vec<Accepted>> {
-    let sent = deliver_all(stage.hooks()?, ALERTS, deliveries.to_vec(), AT_ONCE, &Progress::new());
+    let sent = deliver_all(stage.hooks()?, &[ALERTS.to_owned()], deliveries.to_vec(), AT_ONCE, &Progress::new());
     ensure!(sent.refused.is_empty(), "deliveries were refused: {}", sent.refused.join("; "));
     sent.accepted.iter().try_for_each(|accepted| wait_for(stage, &accepted.run))?;
     Ok(sent.accepted)
