@@ -131,7 +131,12 @@ impl Engine {
         let Some(place) = place else { return };
         loop {
             match self.first_of(place) {
-                Ok(next) => return next.into_iter().for_each(|next| self.0.queue.push_stored(next)),
+                Ok(next) => {
+                    if let Some(next) = next {
+                        self.0.queue.push_stored(next);
+                    }
+                    return;
+                }
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "the next run in line cannot be found");
                 }

@@ -172,7 +172,9 @@ impl Engine {
                 return Ok(());
             }
             self.0.store.commit(batch).await?;
-            woken.into_iter().for_each(|run| self.0.queue.push_stored(run));
+            for run in &woken {
+                self.wake(run).await;
+            }
         }
     }
 

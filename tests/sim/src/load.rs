@@ -110,7 +110,7 @@ impl Space {
 /// # Errors
 /// Whatever the host answers; none is expected.
 pub fn live_load(folder: &Path, minutes: u64, runs_a_second: u64) -> Result<Load, String> {
-    let clock = Arc::new(SimClock::new(1));
+    let clock = Arc::new(SimClock::new(1, None));
     let mut load = in_time(&clock, pass(folder, &clock, minutes, runs_a_second))?;
     clock.pass(1_000);
     let (restart_ms, open) = in_time(&clock, async {

@@ -50,6 +50,8 @@ pub enum Mutant {
     DeafToReturn,
     /// A pause is acknowledged and does not hold.
     DeafToPause,
+    /// Whoever asks who comes first in a line finds nobody.
+    NoLines,
     /// A limit of runs at once is not kept.
     NoLimit,
     /// A run goes on with another version of its flow.
@@ -85,6 +87,7 @@ impl Mutant {
         Self::DeafToDecision,
         Self::DeafToReturn,
         Self::DeafToPause,
+        Self::NoLines,
         Self::NoLimit,
         Self::OtherVersion,
         Self::LosesLetters,

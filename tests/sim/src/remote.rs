@@ -75,6 +75,8 @@ pub(crate) struct Work {
     n: i64,
     /// When it was asked for first.
     pub(crate) first_ms: u64,
+    /// When it was asked for last.
+    pub(crate) last_ms: u64,
     /// How often it took effect.
     pub(crate) effects: u32,
 }
@@ -249,8 +251,8 @@ impl Remote {
         if !ask.mark.is_empty() {
             let now_ms = world.clock.true_ms();
             let name = (ask.run.clone(), ask.mark.clone());
-            let work = Work { key: ask.key.clone(), n: ask.n, first_ms: now_ms, effects: 0 };
-            known.works.entry(name).or_insert(work);
+            let work = Work { key: ask.key.clone(), n: ask.n, first_ms: now_ms, last_ms: now_ms, effects: 0 };
+            known.works.entry(name).or_insert(work).last_ms = now_ms;
         }
         let runs = known.under_way.entry(ask.flow.clone()).or_default();
         runs.push(ask.run.clone());

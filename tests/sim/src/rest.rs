@@ -88,7 +88,7 @@ async fn is_taken_away(world: &World, program: &Program) {
 async fn settle(world: &World, engine: &Engine) {
     let is_over = || {
         let health = engine.health();
-        let open = [RunStatus::Received, RunStatus::Running, RunStatus::Waiting];
+        let open = [RunStatus::Received, RunStatus::Running, RunStatus::Waiting, RunStatus::NeedsReauthorisation];
         health.running + health.ready + health.waiting == 0
             && open.iter().all(|status| engine.runs(None, Some(*status), None, 1).is_ok_and(|runs| runs.is_empty()))
             && world.works.hooks(world.clock.true_ms()).is_empty()

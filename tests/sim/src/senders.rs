@@ -39,6 +39,10 @@ pub(crate) struct Delivery {
     pub(crate) read: bool,
     /// The run it became, once the host has said so.
     pub(crate) run: Option<RunId>,
+    /// When it was sent first.
+    pub(crate) sent_ms: Option<u64>,
+    /// When the host said so first.
+    pub(crate) told_ms: Option<u64>,
 }
 
 /// What was sent, and what the host said to it. Outlives the host.
@@ -69,6 +73,8 @@ impl Deliveries {
                 events: if read { dice.between(0, 3) } else { 1 },
                 read,
                 run: None,
+                sent_ms: None,
+                told_ms: None,
             }
         };
         Self {
@@ -158,6 +164,7 @@ pub(crate) fn send_all(world: &Arc<World>, engine: &Engine, life: u64, everybody
 
 async fn send(world: Arc<World>, engine: Engine, dice: Arc<Dice>, index: usize) {
     tokio::time::sleep(Duration::from_millis(dice.between(0, 20_000))).await;
+    world.deliveries.sent()[index].sent_ms.get_or_insert(world.clock.true_ms());
     let delivery = world.deliveries.all().swap_remove(index);
     let flow = delivery.flow.parse().expect("a name");
     for attempt in 0..TRIES_MAX as usize {
@@ -197,6 +204,7 @@ fn acknowledged(world: &World, index: usize, accepted: &Accepted) {
     };
     let mut sent = world.deliveries.sent();
     let delivery = &mut sent[index];
+    delivery.told_ms.get_or_insert(world.clock.true_ms());
     world.trace.note(format_args!("acknowledged {} as {run}", delivery.id));
     match &delivery.run {
         Some(before) if before != run => {

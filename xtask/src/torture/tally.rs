@@ -37,7 +37,15 @@ impl Scale {
     /// What a release is put through.
     pub fn long() -> Self {
         let counted = Counted { flows: 200, deliveries: 10_000, kills: 200 };
-        Self { simulated_runs: u64::MAX, kills: 300, power_losses: 100, every: 1, counted, damages: 200, load: (15, 40) }
+        Self {
+            simulated_runs: u64::MAX,
+            kills: 300,
+            power_losses: 100,
+            every: 1,
+            counted,
+            damages: 200,
+            load: (15, 40),
+        }
     }
 
     /// What fits into the test suite's minutes.

@@ -12,6 +12,9 @@ const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60 * SECOND_MS;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
+/// The flow whose runs go one after the other.
+const LINE: &str = "line";
+
 /// Versions of each flow: the first is there from the beginning, people publish others.
 pub(crate) const VARIANTS: u64 = 3;
 
@@ -22,17 +25,18 @@ pub(crate) fn draw(seed: u64, clock_jumps: bool) -> Vec<Vec<Program>> {
     // A day that a wrong clock makes up must not be thousands of runs.
     let every_ms = if clock_jumps { 4 * HOUR_MS } else { dice.pick(&[15 * SECOND_MS, MINUTE_MS, 10 * MINUTE_MS]) };
     let rhythm = Rhythm { every_ms, missed: dice.pick(&[Missed::Skip, Missed::Once, Missed::All]) };
-    let flows: [(&str, Start, &[&str]); 7] = [
+    let flows: [(&str, Start, &[&str]); 8] = [
         ("leaf", Start::Call, &[]),
         ("branch", Start::Call, &["leaf"]),
         ("event", Start::Delivered, &["leaf", "branch"]),
         ("hook", Start::Webhook { named, responds: dice.chance(0.4) }, &["leaf", "branch"]),
+        (LINE, Start::Webhook { named, responds: dice.chance(0.2) }, &["leaf"]),
         ("hand", Start::Manual, &["leaf", "branch"]),
         ("clock", Start::Schedule(rhythm), &["leaf"]),
         ("feed", Start::Poll, &["leaf"]),
     ];
     let versions = |(id, start, callees): (&'static str, Start, &'static [&'static str])| {
-        let most = dice.chance(0.2).then(|| dice.between(1, 3));
+        let most = (id != LINE && dice.chance(0.2)).then(|| dice.between(1, 3));
         (0..VARIANTS).map(|variant| program(&dice, id, start, callees, variant, most)).collect()
     };
     flows.into_iter().map(versions).collect()
@@ -49,7 +53,7 @@ fn program(
     let mut hand = Hand { dice, callees, left: dice.between(2, STEPS_MAX), next: 1 };
     let steps = hand.block(0, Where::Outside);
     let on_error = if dice.chance(0.25) { vec![hand.act(Where::Error)] } else { Vec::new() };
-    Program { id, variant, start, most, steps, on_error }
+    Program { id, variant, start, most, in_line: id == LINE, steps, on_error }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -25,6 +25,8 @@ pub(crate) struct Program {
     pub(crate) start: Start,
     /// Runs worked on at once.
     pub(crate) most: Option<u64>,
+    /// Whether its runs go one after the other, those of one line.
+    pub(crate) in_line: bool,
     /// Its steps.
     pub(crate) steps: Vec<Step>,
     /// Its steps for a run that fails.
@@ -156,6 +158,9 @@ pub(crate) enum Test {
     Above(u64),
 }
 
+/// Lines of a flow whose runs go one after the other.
+pub(crate) const LINES: u64 = 2;
+
 /// The name of the event that flows wait for.
 pub(crate) const SIGNAL: &str = "sim.signal";
 
@@ -245,6 +250,11 @@ impl Program {
     pub(crate) fn event_n(&self, event: &Value) -> u64 {
         let field = if matches!(self.start, Start::Schedule(_)) { "missed" } else { "n" };
         event[field].as_u64().unwrap_or_default()
+    }
+
+    /// The line of an event, where runs go one after the other.
+    pub(crate) fn line(&self, event: &Value) -> Option<u64> {
+        self.in_line.then(|| self.event_n(event) % LINES)
     }
 
     /// The instant that `wait: until` waits for; the events of schedules are due at once.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Missed, Named, OnError, Op, Program, Rhythm, SIGNAL, Start, Step, Test, Work};
+use super::{LINES, Missed, Named, OnError, Op, Program, Rhythm, SIGNAL, Start, Step, Test, Work};
 
 impl Program {
     /// The document of this version, as JSON.
@@ -18,6 +18,10 @@ impl Program {
         });
         if let Some(most) = self.most {
             document["concurrency"] = json!({ "mode": "limited", "most": most });
+        }
+        if self.in_line {
+            let n = self.number().trim_matches(['{', '}', ' ']);
+            document["concurrency"] = json!({ "mode": "sequential", "key": format!("{{{{ {n} % {LINES} }}}}") });
         }
         if !self.on_error.is_empty() {
             document["on_error"] = self.block(&self.on_error, false);

@@ -6,6 +6,7 @@
 mod asked;
 mod events;
 mod letters;
+mod lines;
 mod times;
 mod walk;
 
@@ -26,7 +27,7 @@ use crate::world::World;
 const RUNS_MAX: usize = 100_000;
 /// Tables that have rows in a world at rest: what administrators decided, what senders
 /// and people may ask about, and how far triggers are.
-const RESTING: [&str; 15] = [
+const RESTING: [&str; 17] = [
     "vault",
     "plugin",
     "approval",
@@ -38,6 +39,9 @@ const RESTING: [&str; 15] = [
     "dead",
     "dead-settled",
     "seen",
+    "duplicates",
+    // Of a credential that was replaced since: at most one for each connection.
+    "refusal",
     "poll",
     "schedule",
     "connector-state",
@@ -83,6 +87,7 @@ pub(crate) fn judge(world: &World, engine: &Engine) {
     evidence.times(engine);
     evidence.people();
     evidence.letters();
+    evidence.lines();
     for view in &evidence.runs.views {
         evidence.ended(view);
     }
@@ -178,7 +183,7 @@ impl Evidence<'_> {
             RunStatus::Failed => "runs that failed",
             RunStatus::Cancelled => "runs that were cancelled",
             RunStatus::Ignored => "runs that were ignored",
-            RunStatus::Received | RunStatus::Running | RunStatus::Waiting => return,
+            RunStatus::Received | RunStatus::Running | RunStatus::Waiting | RunStatus::NeedsReauthorisation => return,
         });
         match self.runs.program(record) {
             Some(program) => walk::walk(self, view, program),

@@ -514,7 +514,11 @@ impl<'a> Walk<'a> {
             RunStatus::Ignored => true,
             RunStatus::Cancelled => self.evidence.was_to_end(self.view),
             RunStatus::Failed => self.view.dead_letter.is_some(),
-            RunStatus::Succeeded | RunStatus::Received | RunStatus::Running | RunStatus::Waiting => false,
+            RunStatus::Succeeded
+            | RunStatus::Received
+            | RunStatus::Running
+            | RunStatus::Waiting
+            | RunStatus::NeedsReauthorisation => false,
         };
         if !fits {
             self.broken(format!("has no event, and {}", status.as_str()));
@@ -530,7 +534,11 @@ impl<'a> Walk<'a> {
             RunStatus::Succeeded => matches!(after, After::On | After::Stopped(false)),
             RunStatus::Failed => matches!(after, After::Failed | After::Stopped(true)) || was_to_end && self.doubt,
             RunStatus::Cancelled => was_to_end && after != After::Stopped(true),
-            RunStatus::Ignored | RunStatus::Received | RunStatus::Running | RunStatus::Waiting => false,
+            RunStatus::Ignored
+            | RunStatus::Received
+            | RunStatus::Running
+            | RunStatus::Waiting
+            | RunStatus::NeedsReauthorisation => false,
         };
         if !fits {
             self.broken(format!("{}, and its steps say {after:?}", status.as_str()));
