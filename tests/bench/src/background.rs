@@ -25,8 +25,9 @@ use crate::report::{ROUNDS, Row, median};
 use crate::webhook::{listen, payload};
 use crate::wire::rate;
 
-/// Events of one round of one side: a burst, and a backlog.
-const EVENTS: [u64; 2] = [5_000, 100_000];
+/// Events of one round of one side, and rounds: a burst, and a backlog.
+const EVENTS: [(u64, usize); 2] = [(5_000, ROUNDS), (BACKLOG, 5)];
+const BACKLOG: u64 = 100_000;
 const CONNECTIONS: usize = 64;
 /// What runs at once behind the acknowledgement, on both sides.
 const WORKERS: usize = 64;
@@ -55,10 +56,10 @@ pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
     let places = runtime.block_on(serve(folder.path(), target))?;
     let mut rows = Vec::new();
     let mut turn = 0;
-    for events in EVENTS {
+    for (events, rounds) in EVENTS {
         let (mut accepts, mut completes) = (Sides::default(), Sides::default());
         // One round to warm up, as everywhere.
-        for round in 0..=ROUNDS {
+        for round in 0..=rounds {
             let written = written_bytes()?;
             turn += 1;
             let ours = places.side(places.host, "/hooks/production/behind", turn, events)?;
@@ -68,14 +69,14 @@ pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
             let reference = places.side(places.reference, "/behind", turn, events)?;
             places.plain.settle()?;
             eprintln!(
-                "  {events} events, round {round} of {ROUNDS}: {:.0} accepted and {:.0} completed a second, {:.0} and {:.0} by the reference",
+                "  {events} events, round {round} of {rounds}: {:.0} accepted and {:.0} completed a second, {:.0} and {:.0} by the reference",
                 ours.accepted, ours.completed, reference.accepted, reference.completed
             );
             if round > 0 {
                 accepts.push(ours.accepted, reference.accepted);
                 completes.push(ours.completed, reference.completed);
             }
-            if round == ROUNDS && events == EVENTS[1] {
+            if round == rounds && events == BACKLOG {
                 rows.push(written_row(bytes, events));
             }
         }
@@ -131,7 +132,7 @@ impl Sides {
             ratio: Some(ratio),
             target: format!("at least {at_least} x"),
             met: ratio >= at_least,
-            rounds: ROUNDS,
+            rounds: self.ratios.len(),
         }
     }
 }
@@ -199,7 +200,7 @@ impl Counter {
 }
 
 async fn serve(folder: &Path, target: &Path) -> Result<Places> {
-    let counter = Arc::new(Counter::new(EVENTS[1]));
+    let counter = Arc::new(Counter::new(BACKLOG));
     let receiver = listen(Router::new().route("/take", post(take)).with_state(counter.clone())).await?;
     let store = Arc::new(JournalStore::open(&folder.join("store"), store::Options::default())?);
     let engine = host::engine(folder, store.clone())?;
