@@ -47,7 +47,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).flat_map(|name| members(&name)).collect();
     if let Some(unknown) = wanted.iter().find(|part| !PARTS.iter().any(|(name, _)| name == part)) {
-        let known: Vec<String> = PARTS.iter().map(|(name, what)| format!("  {name:<8} {what}")).collect();
+        let known: Vec<String> = PARTS.iter().map(|(name, what)| format!("  {name:<10} {what}")).collect();
         bail!("there is no part {unknown}; the parts are\n{}\nand `sandbox` or `engine` for several", known.join("\n"));
     }
     let target = PathBuf::from(std::env::var_os("SLUICE_TARGET").context("run this by `cargo xtask bench`")?);
