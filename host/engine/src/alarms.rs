@@ -33,6 +33,8 @@ pub(crate) struct Alarm {
 struct Waiting {
     by_time: BTreeSet<(u64, Arc<Alarm>)>,
     times: HashMap<Arc<Alarm>, u64>,
+    /// Those that somebody answers now, and whether they have rung again meanwhile.
+    answered: HashMap<Arc<Alarm>, bool>,
 }
 
 /// Every alarm with its time.
@@ -83,6 +85,26 @@ impl Alarms {
         due
     }
 
+    /// Begins to answer an alarm. False: somebody does already, and will know that it has
+    /// rung again; two at once would not see what the other one does.
+    pub(crate) fn begin(&self, alarm: &Arc<Alarm>) -> bool {
+        let mut waiting = self.lock();
+        if let Some(again) = waiting.answered.get_mut(alarm) {
+            *again = true;
+            return false;
+        }
+        waiting.answered.insert(alarm.clone(), false);
+        true
+    }
+
+    /// The alarm was answered. One that has rung meanwhile rings at `now_ms`.
+    pub(crate) fn end(&self, alarm: &Arc<Alarm>, now_ms: u64) {
+        let again = self.lock().answered.remove(alarm).unwrap_or_default();
+        if again {
+            self.set((**alarm).clone(), Some(now_ms));
+        }
+    }
+
     /// The earliest time of all.
     pub(crate) fn next_ms(&self) -> Option<u64> {
         self.lock().by_time.first().map(|(at_ms, _)| *at_ms)
@@ -117,5 +139,19 @@ mod tests {
         assert_eq!(names(alarms.due(30, 1)), ["a"]);
         assert_eq!(names(alarms.due(30, 10)), ["b"]);
         assert_eq!(alarms.next_ms(), None);
+    }
+
+    #[test]
+    fn an_alarm_is_answered_by_one_at_a_time() {
+        let alarms = Alarms::default();
+        let (one, other) = (Arc::new(alarm("a")), Arc::new(alarm("b")));
+        assert!(alarms.begin(&one) && alarms.begin(&other));
+        assert!(!alarms.begin(&one));
+        alarms.set(alarm("a"), Some(90));
+        alarms.end(&one, 20);
+        assert_eq!(alarms.time_of(&one), Some(20), "it rang while it was answered");
+        alarms.end(&other, 20);
+        assert_eq!(alarms.time_of(&other), None);
+        assert!(alarms.begin(&one));
     }
 }

@@ -106,7 +106,10 @@ impl Engine {
     async fn ask(self, alarm: Arc<Alarm>, places: Arc<Semaphore>) {
         // The semaphore is never closed.
         let _place = places.acquire().await;
-        self.ring(&alarm).await;
+        if self.0.alarms.begin(&alarm) {
+            self.ring(&alarm).await;
+            self.0.alarms.end(&alarm, self.now_ms());
+        }
     }
 
     /// Does what an alarm is for. A fault is tried again later.

@@ -81,7 +81,7 @@ async fn runs_wait_for_another_credential_and_go_on_in_order() {
     let mut runs = vec![start(&host, 0).await];
     in_time(&clock, "it waits", || all_are(&host, &runs, RunStatus::NeedsReauthorisation)).await;
     assert_eq!(service.lock().calls, 2, "one call, and another one at once");
-    let refusal = show(&host).needs_reauthorisation.expect("the connection is marked");
+    let refusal = in_time(&clock, "the connection is marked", || show(&host).needs_reauthorisation).await;
     assert_eq!((&refusal.run, &refusal.failure), (&runs[0], &Failure::AuthExpired));
     assert!(host.engine.connections().iter().any(|listed| listed.needs_reauthorisation.is_some()));
 
