@@ -34,7 +34,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::exit::{Exit, Outcome, Stop};
 use crate::show::Paint;
 
-/// Runs are many small values: this one takes a third of the time off them.
+/// Runs are many small values, and the system's allocator took a third of the workers' time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
