@@ -235,7 +235,8 @@ impl Committer {
             return Ok(payload);
         }
         let mut payload = Vec::from(payload);
-        let reach = Reach { newest: self.journal.place().segment, unlinked: &self.unlinked };
+        let files = self.journal.files();
+        let reach = Reach { newest: self.journal.place().segment, unlinked: &self.unlinked, files };
         for retire in retires {
             let body_at = self.journal.next_payload_at() + payload.len() + batch::RETIRED_HEADER_BYTES;
             let body = group.retire(retire, body_at, &self.behind.overlay, &*self.behind.rows, &reach)?;
