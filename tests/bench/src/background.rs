@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
+use engine::Engine;
 use serde_json::{Value, json};
 use store::{Batch, JournalStore, Store as _};
 use tokio::sync::Semaphore;
@@ -31,8 +32,10 @@ const BACKLOG: u64 = 100_000;
 const CONNECTIONS: usize = 64;
 /// What runs at once behind the acknowledgement, on both sides.
 const WORKERS: usize = 64;
-/// A backlog that takes longer is a fault, not a figure.
+/// A backlog that takes longer is a fault, not a figure; so is one of which nothing
+/// arrives for so long.
 const PATIENCE: Duration = Duration::from_secs(600);
+const SILENCE: Duration = Duration::from_secs(60);
 
 const BEHIND: &str = r#"
 version: 1
@@ -147,6 +150,7 @@ struct Places {
     host: SocketAddr,
     reference: SocketAddr,
     counter: Arc<Counter>,
+    engine: Engine,
     store: Arc<JournalStore>,
     plain: Arc<JournalStore>,
 }
@@ -157,8 +161,18 @@ impl Places {
         self.counter.begin();
         let begun = Instant::now();
         let accepted = rate(address, path, CONNECTIONS, events, &|number| payload(turn, number))?;
-        while self.counter.arrived.load(Ordering::Relaxed) < events {
-            ensure!(begun.elapsed() < PATIENCE, "{} of {events} arrived", self.counter.arrived.load(Ordering::Relaxed));
+        let (mut before, mut last) = (0, Instant::now());
+        loop {
+            let arrived = self.counter.arrived.load(Ordering::Relaxed);
+            if arrived >= events {
+                break;
+            }
+            if arrived != before {
+                (before, last) = (arrived, Instant::now());
+            }
+            if begun.elapsed() >= PATIENCE || last.elapsed() >= SILENCE {
+                bail!("{arrived} of {events} arrived; {:?}; {:?}", self.engine.health(), self.store.stats());
+            }
             std::thread::sleep(Duration::from_millis(1));
         }
         #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
@@ -209,7 +223,7 @@ async fn serve(folder: &Path, target: &Path) -> Result<Places> {
     host::connect(&engine, engine::BUILT_IN_WEBHOOK, "bench-hook", None).await?;
     host::connect(&engine, "http", "receiver", Some(format!("http://{receiver}"))).await?;
     host::publish(&engine, BEHIND).await?;
-    let host = listen(api::hooks_router(engine, host::environment())).await?;
+    let host = listen(api::hooks_router(engine.clone(), host::environment())).await?;
 
     let plain = Arc::new(JournalStore::open(&folder.join("plain"), store::Options::default())?);
     let state = Plain {
@@ -219,7 +233,7 @@ async fn serve(folder: &Path, target: &Path) -> Result<Places> {
         workers: Arc::new(Semaphore::new(WORKERS)),
     };
     let reference = listen(Router::new().route("/behind", post(accept)).with_state(state)).await?;
-    Ok(Places { host, reference, counter, store, plain })
+    Ok(Places { host, reference, counter, engine, store, plain })
 }
 
 /// What a service answers.

@@ -53,6 +53,7 @@ fn main() -> Result<()> {
     let target = PathBuf::from(std::env::var_os("SLUICE_TARGET").context("run this by `cargo xtask bench`")?);
     // The references' clients need it; only the first call can install it, which this is.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
     report::print_head();
     let mut failed = Vec::new();
     for (part, what) in PARTS {
