@@ -101,7 +101,7 @@ impl Engine {
     /// How often the delivery of a run was repeated; none: never, or it was no delivery.
     pub(crate) fn duplicates_of(&self, record: &RunRecord) -> Result<Option<Duplicates>, EngineError> {
         let Origin::Webhook { delivery_key, index: 0 } = &record.origin else { return Ok(None) };
-        let row = self.0.store.get(&crate::accept::seen_key(record, delivery_key))?;
+        let row = self.0.store.get(&crate::seen::seen_key(record, delivery_key))?;
         let seen = row.and_then(|row| serde_json::from_slice::<SeenRecord>(&row).ok());
         Ok(seen.filter(|seen| seen.run == record.id).and_then(|seen| seen.duplicates))
     }

@@ -52,6 +52,7 @@ mod run;
 mod runner;
 mod runs;
 mod schedules;
+mod seen;
 mod standing;
 mod state;
 mod status;

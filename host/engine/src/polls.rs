@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::Batch;
 
-use crate::accept::Seen;
 use crate::alarms::{Alarm, Kind};
 use crate::backoff::{backoff_ms, jitter_ms};
 use crate::call::{CallFor, CallTarget, not_made};
@@ -22,6 +21,7 @@ use crate::error::EngineError;
 use crate::flows::Published;
 use crate::records::{Origin, POLLS, PollRecord, RunStatus};
 use crate::run::Run;
+use crate::seen::Seen;
 
 /// Pages asked for in a row. Then others have their turn, and the rest comes at once.
 const PAGES_AT_ONCE: usize = 10;

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::Batch;
 
-use crate::accept::Seen;
 use crate::alarms::{Alarm, Kind};
 use crate::due::Due;
 use crate::engine::Engine;
@@ -20,6 +19,7 @@ use crate::error::EngineError;
 use crate::flows::Published;
 use crate::records::{Origin, RunStatus, SCHEDULES, ScheduleRecord};
 use crate::run::{Run, timestamp};
+use crate::seen::Seen;
 
 /// Runs written in one batch. Each is about a kilobyte; other commits wait meanwhile.
 const RUNS_PER_BATCH: usize = 100;
