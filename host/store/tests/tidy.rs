@@ -241,3 +241,23 @@ fn a_checkpoint_brings_lost_rows_back() {
     expected.insert(b"later".to_vec(), b"1".to_vec());
     assert_eq!(read_all(&open()), expected);
 }
+
+/// Most rows are such: keys that begin alike, a hash at their end, a short value.
+#[test]
+fn a_checkpoint_takes_less_than_two_thirds_of_its_rows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = JournalStore::open(folder.path(), Options { stepped: false, ..options() }).expect("opens");
+    let (mut random, mut batch, mut rows) = (Seeded::new(1), Batch::new(), 0);
+    for _ in 0..5000 {
+        let key = [&b"table|environment|a-flow-of-some-name|"[..], &random.bytes(16)].concat();
+        let value = random.bytes(16);
+        rows += key.len() + value.len();
+        batch.put(key, value);
+    }
+    commit(&store, batch);
+    store.checkpoint().expect("written");
+    let files = std::fs::read_dir(folder.path().join("journal")).expect("a folder").map(|file| file.expect("a file"));
+    let checkpoint = files.into_iter().find(|file| file.path().extension().is_some_and(|it| it == "ckp"));
+    let bytes = checkpoint.expect("a checkpoint").metadata().expect("its length").len();
+    assert!(bytes * 3 < rows as u64 * 2, "{bytes} bytes for rows of {rows}");
+}

@@ -8,9 +8,10 @@
 
 /// Length of a header.
 pub(crate) const HEADER_BYTES: usize = 64;
-/// The format that this release writes. It reads 2 too, which is 3 without
-/// blobs, and 1, which is 2 without records of history.
-pub(crate) const VERSION: u32 = 3;
+/// The format that this release writes. It reads 3 too, which is 4 beside
+/// checkpoints whose rows are not deflated, 2, which is 3 without blobs, and 1,
+/// which is 2 without records of history.
+pub(crate) const VERSION: u32 = 4;
 const MAGIC: &[u8; 8] = b"SLUICEJ\n";
 
 /// The random identity of a store, given at its creation.
