@@ -18,10 +18,10 @@ use crate::error::EngineError;
 use crate::flows::Published;
 use crate::hooks::webhook_of;
 use crate::queue::Room;
-use crate::records::{DeliveryRecord, Origin, RunRecord, RunStatus, SeenRecord};
+use crate::records::{DeliveryRecord, Origin, RunRecord, RunStatus};
 use crate::run::{RawDelivery, Run};
 use crate::runner::Stepped;
-use crate::seen::Seen;
+use crate::seen::{Seen, SeenRecord};
 use crate::verify::{Incoming, Refusal, delivery_key, verify};
 
 /// What became of a delivery.
@@ -213,7 +213,7 @@ impl Engine {
         let Admitted { mut run, key, event } = admitted;
         self.check_room(&run.flow)?;
         let mut batch = Batch::new();
-        self.put_seen(&Seen::of(&run.record, &key), run.id(), &mut batch)?;
+        self.put_seen(&Seen::of(&run.record, &key), run.id(), &mut batch);
         run.put_accepted(&mut batch)?;
         match event {
             Some(event) => self.put_started(&mut run, &mut batch, event)?,
@@ -244,7 +244,7 @@ impl Engine {
         let Admitted { mut run, key, event } = admitted;
         let id = run.id().clone();
         let mut batch = Batch::new();
-        self.put_seen(&Seen::of(&run.record, &key), run.id(), &mut batch)?;
+        self.put_seen(&Seen::of(&run.record, &key), run.id(), &mut batch);
         run.since = Position::LAST;
         let mut begun = None;
         match event {
@@ -286,7 +286,7 @@ impl Engine {
     fn seen(&self, error: CommitError) -> Result<Accepted, EngineError> {
         let CommitError::Conflict { key } = &error else { return Err(error.into()) };
         let found = self.0.store.get(key)?;
-        let found = found.and_then(|row| serde_json::from_slice::<SeenRecord>(&row).ok());
+        let found = found.and_then(|row| SeenRecord::decode(&row));
         let Some(seen) = found else { return Err(error.into()) };
         self.note_duplicate(key);
         Ok(Accepted::Duplicate { run: seen.run })

@@ -14,7 +14,8 @@ use store::Batch;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::records::{DUPLICATES, Origin, RunRecord, SEEN, SeenRecord};
+use crate::records::{DUPLICATES, Origin, RunRecord, SEEN};
+use crate::seen::{SeenRecord, seen_key};
 
 /// Deliveries that were taken already, and refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,9 +82,9 @@ impl Engine {
         let (mut batch, mut flows, now_ms) = (Batch::new(), HashMap::<_, u64>::new(), self.now_ms());
         for (key, count) in rows {
             let Some(row) = self.0.store.get(&key)? else { continue };
-            let mut seen = SEEN.parse(&key, &row)?;
+            let Some(mut seen) = SeenRecord::decode(&row) else { continue };
             seen.duplicates = Some(seen.duplicates.unwrap_or_default().more(count, now_ms));
-            batch.put(&key, serde_json::to_vec(&seen).map_err(EngineError::internal)?);
+            batch.put(&key, seen.encode());
             let mut parts = SEEN.parts(&key).unwrap_or_default().into_iter().skip(1);
             if let (Some(environment), Some(flow)) = (parts.next(), parts.next()) {
                 *flows.entry([environment, flow]).or_default() += count;
@@ -101,8 +102,8 @@ impl Engine {
     /// How often the delivery of a run was repeated; none: never, or it was no delivery.
     pub(crate) fn duplicates_of(&self, record: &RunRecord) -> Result<Option<Duplicates>, EngineError> {
         let Origin::Webhook { delivery_key, index: 0 } = &record.origin else { return Ok(None) };
-        let row = self.0.store.get(&crate::seen::seen_key(record, delivery_key))?;
-        let seen = row.and_then(|row| serde_json::from_slice::<SeenRecord>(&row).ok());
+        let row = self.0.store.get(&seen_key(record, delivery_key))?;
+        let seen = row.and_then(|row| SeenRecord::decode(&row));
         Ok(seen.filter(|seen| seen.run == record.id).and_then(|seen| seen.duplicates))
     }
 

@@ -207,7 +207,7 @@ impl Engine {
             return Ok(None);
         }
         let mut run = self.new_run(published, Origin::Poll { item: item.dedupe_key }, RunStatus::Running);
-        self.put_seen(&seen, run.id(), batch)?;
+        self.put_seen(&seen, run.id(), batch);
         run.put_accepted(batch)?;
         // The sandbox gives valid JSON only.
         let event: Value = serde_json::from_str(&item.payload).unwrap_or_default();

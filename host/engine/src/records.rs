@@ -439,16 +439,6 @@ pub struct Child {
     pub run: RunId,
 }
 
-/// A delivery seen before. Key: environment, flow, bucket, hash of the key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct SeenRecord {
-    /// The run it became.
-    pub run: RunId,
-    /// How often it came again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) duplicates: Option<Duplicates>,
-}
-
 /// How far a schedule is. Key: environment, flow.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ScheduleRecord {
@@ -559,7 +549,9 @@ pub(crate) const WAITS: Table<WaitRecord> = Table::new("wait");
 pub(crate) const CHILDREN: Table<Child> = Table::new("child");
 /// How many deliveries of a flow were repetitions. Key: environment, flow.
 pub(crate) const DUPLICATES: Table<Duplicates> = Table::new("duplicates");
-pub(crate) const SEEN: Table<SeenRecord> = Table::new("seen");
+/// Not JSON, and so written and read by `seen`. Key: bucket, environment, flow, hash of
+/// the key.
+pub(crate) const SEEN: Table<()> = Table::new("seen");
 /// Raw bytes, not JSON: the delivery's body. Key: run.
 pub(crate) const BODIES: Table<()> = Table::new("body");
 /// Names only: the runs of a flow. Key: environment, flow, run.

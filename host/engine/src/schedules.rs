@@ -209,7 +209,7 @@ impl Engine {
             return Ok(None);
         }
         let mut run = self.new_run(published, Origin::Schedule { nominal_ms: at_ms }, RunStatus::Running);
-        self.put_seen(&seen, run.id(), batch)?;
+        self.put_seen(&seen, run.id(), batch);
         run.put_accepted(batch)?;
         self.put_started(&mut run, batch, Arc::new(record.event(at_ms)))?;
         (record.fired_ms, record.run, record.passed) = (Some(at_ms), Some(run.id().clone()), 0);
