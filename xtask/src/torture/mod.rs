@@ -142,12 +142,7 @@ const PARTS: [Named; 8] = [
     Named { name: "errors", headline: "Errors of the disk at every write and sync", share: 3, work: errors::fail_each },
     Named { name: "full", headline: "A full disk", share: 1, work: full::fill },
     Named { name: "damage", headline: "Damaged files", share: 2, work: damage::damage },
-    Named {
-        name: "retention",
-        headline: "A quarter of an hour of load, kept for a minute",
-        share: 2,
-        work: retention::measure,
-    },
+    Named { name: "retention", headline: "Load whose runs are kept for a minute", share: 2, work: retention::measure },
 ];
 
 fn kill(part: &mut Part<'_>) -> Result<()> {

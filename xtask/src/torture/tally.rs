@@ -44,7 +44,7 @@ impl Scale {
             every: 1,
             counted,
             damages: 200,
-            load: (15, 40),
+            load: (60, 40),
         }
     }
 

@@ -195,6 +195,7 @@ async fn a_folder_of_this_build_opens_and_goes_on() {
     check(folder.path()).await;
 }
 
+/// As they were left, and by their checkpoints alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn folders_of_earlier_formats_open_and_go_on() {
     let mut opened = 0;
@@ -202,9 +203,14 @@ async fn folders_of_earlier_formats_open_and_go_on() {
         let archive = entry.expect("an entry").path();
         let name = archive.file_name().and_then(|name| name.to_str()).expect("a name");
         if name.starts_with("format-") {
-            let folder = tempfile::tempdir().expect("a folder");
-            unpack(&archive, folder.path());
-            check(folder.path()).await;
+            for rows_are_lost in [false, true] {
+                let folder = tempfile::tempdir().expect("a folder");
+                unpack(&archive, folder.path());
+                if rows_are_lost {
+                    std::fs::remove_dir_all(folder.path().join("store/sled")).expect("removed");
+                }
+                check(folder.path()).await;
+            }
             opened += 1;
         }
     }
