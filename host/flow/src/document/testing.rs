@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde_json::Value;
 
+use super::steps::StopOutcome;
+
 /// A test: what starts the flow, what the outside answers, what is expected. Nothing
 /// in it is an expression.
 #[derive(JsonSchema)]
@@ -101,7 +103,7 @@ struct FailureFields {
 #[expect(dead_code, reason = "published as a schema, never made")]
 struct Expect {
     /// How the run ends; `succeeded` when absent, `failed` when there is `failure`.
-    outcome: Option<super::StopOutcome>,
+    outcome: Option<StopOutcome>,
     /// Its result, whole.
     output: Option<Value>,
     /// A part of its result: objects may have more fields.
