@@ -109,20 +109,8 @@ impl Engine {
                 return Ok(Polled::More);
             }
             let record = self.poll_record(published, poll)?;
-            let page = match self.call_poll(published, poll, &record).await.outcome {
-                Ok(Answer::Page(page)) => page,
-                Ok(
-                    Answer::Output(_)
-                    | Answer::Events(_)
-                    | Answer::Account(_)
-                    | Answer::Subscribed(_)
-                    | Answer::Unsubscribed
-                    | Answer::Choices(_)
-                    | Answer::Fields(_)
-                    | Answer::Config(_),
-                ) => {
-                    return Ok(Polled::Failed(Failure::Permanent { message: "the sandbox mixed up two calls".into() }));
-                }
+            let page = match self.call_poll(published, poll, &record).await.outcome.and_then(Answer::into_page) {
+                Ok(page) => page,
                 Err(failure) => return Ok(Polled::Failed(failure)),
             };
             let more = page.more;

@@ -29,25 +29,15 @@ impl Engine {
         let call = record(None, attempt, digest, &report);
         let now_ms = self.now_ms();
         let mut batch = Batch::new();
-        let failure = match report.outcome {
-            Ok(Answer::Events(events)) if events.is_empty() => {
+        let failure = match report.outcome.and_then(Answer::into_events) {
+            Ok(events) if events.is_empty() => {
                 run.put_line(&mut batch, now_ms, Vec::new(), Some(call))?;
                 run.put_ended(&mut batch, now_ms, RunStatus::Ignored)?;
                 self.keep(batch, []).await?;
                 self.over(run).await;
                 return Ok(None);
             }
-            Ok(Answer::Events(events)) => return self.put_events(run, batch, events, call).await.map(Some),
-            Ok(
-                Answer::Output(_)
-                | Answer::Account(_)
-                | Answer::Page(_)
-                | Answer::Subscribed(_)
-                | Answer::Unsubscribed
-                | Answer::Choices(_)
-                | Answer::Fields(_)
-                | Answer::Config(_),
-            ) => Failure::Permanent { message: "the sandbox mixed up two calls".to_owned() },
+            Ok(events) => return self.put_events(run, batch, events, call).await.map(Some),
             Err(failure) => failure,
         };
         run.put_line(&mut batch, now_ms, Vec::new(), Some(call))?;

@@ -370,21 +370,11 @@ impl Engine {
             record.refused = account.map(|account| account.record.renewals);
         }
         let (step, iteration) = (call.step.clone(), call.iteration.clone());
-        let event = match report.outcome {
-            Ok(Answer::Output(output)) => {
+        let event = match report.outcome.and_then(Answer::into_output) {
+            Ok(output) => {
                 let output = Arc::new(serde_json::from_str(&output).unwrap_or(Value::Null));
                 Event::CallSucceeded { step, iteration, output }
             }
-            Ok(
-                Answer::Events(_)
-                | Answer::Account(_)
-                | Answer::Page(_)
-                | Answer::Subscribed(_)
-                | Answer::Unsubscribed
-                | Answer::Choices(_)
-                | Answer::Fields(_)
-                | Answer::Config(_),
-            ) => Event::CallSucceeded { step, iteration, output: Arc::default() },
             Err(failure) if refusal.is_some() => Event::Refused { step, iteration, failure },
             Err(failure) => {
                 tracing::warn!(step = %call.step, attempt = call.attempt, problem = failure.to_problem().what, "call failed");

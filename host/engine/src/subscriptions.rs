@@ -254,18 +254,8 @@ impl Engine {
         mut record: SubscriptionRecord,
         report: Report,
     ) -> Result<Option<u32>, EngineError> {
-        let made = match report.outcome {
-            Ok(Answer::Subscribed(made)) => made,
-            Ok(
-                Answer::Output(_)
-                | Answer::Events(_)
-                | Answer::Account(_)
-                | Answer::Page(_)
-                | Answer::Unsubscribed
-                | Answer::Choices(_)
-                | Answer::Fields(_)
-                | Answer::Config(_),
-            ) => return self.note_failure(environment, flow, record, &mixed_up(), report.sent).await,
+        let made = match report.outcome.and_then(Answer::into_subscribed) {
+            Ok(made) => made,
             Err(failure) => return self.note_failure(environment, flow, record, &failure, report.sent).await,
         };
         let now_ms = self.now_ms();
@@ -431,10 +421,6 @@ const LIFE_MS_MIN: u64 = 60_000;
 fn unanswered(failure: &Failure) -> bool {
     matches!(failure, Failure::Transient { .. } | Failure::Crashed { .. } | Failure::LimitExceeded { .. })
         || matches!(failure, Failure::Remote { status, .. } if *status >= 500)
-}
-
-fn mixed_up() -> Failure {
-    Failure::Permanent { message: "the sandbox mixed up two calls".to_owned() }
 }
 
 fn parts<'a>(environment: &'a Environment, flow: &'a FlowId) -> [&'a [u8]; 2] {

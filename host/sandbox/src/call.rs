@@ -212,6 +212,48 @@ pub enum Answer {
     Config(String),
 }
 
+impl Answer {
+    /// The output of an action.
+    ///
+    /// # Errors
+    /// When it answers something else: two calls were mixed up.
+    pub fn into_output(self) -> Result<String, Failure> {
+        let Self::Output(output) = self else { return Err(mixed_up()) };
+        Ok(output)
+    }
+
+    /// The events of a delivery.
+    ///
+    /// # Errors
+    /// As [`Self::into_output`].
+    pub fn into_events(self) -> Result<Vec<Event>, Failure> {
+        let Self::Events(events) = self else { return Err(mixed_up()) };
+        Ok(events)
+    }
+
+    /// What a poll found.
+    ///
+    /// # Errors
+    /// As [`Self::into_output`].
+    pub fn into_page(self) -> Result<Page, Failure> {
+        let Self::Page(page) = self else { return Err(mixed_up()) };
+        Ok(page)
+    }
+
+    /// The webhook that was set up or prolonged.
+    ///
+    /// # Errors
+    /// As [`Self::into_output`].
+    pub fn into_subscribed(self) -> Result<Subscribed, Failure> {
+        let Self::Subscribed(subscribed) = self else { return Err(mixed_up()) };
+        Ok(subscribed)
+    }
+}
+
+fn mixed_up() -> Failure {
+    Failure::Permanent { message: "the sandbox mixed up two calls".to_owned() }
+}
+
 /// What a poll found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {

@@ -70,17 +70,7 @@ impl Inner {
             }
             Err(crate::outcome::exceeded("output_bytes", limits.output_bytes))
         };
-        match ended.judge(store.data(), size)? {
-            Answer::Output(text) => Ok(text),
-            Answer::Events(_)
-            | Answer::Account(_)
-            | Answer::Page(_)
-            | Answer::Subscribed(_)
-            | Answer::Unsubscribed
-            | Answer::Choices(_)
-            | Answer::Fields(_)
-            | Answer::Config(_) => unreachable!("the check above makes outputs alone"),
-        }
+        ended.judge(store.data(), size)?.into_output()
     }
 }
 
