@@ -273,8 +273,12 @@ fn settled_problem(letter: &DeadLetter) -> Option<Problem> {
     }
     let settled = letter.settled.as_ref()?;
     let note = settled.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+    let how = match settled.how {
+        SettledAs::Discarded => "discarded",
+        SettledAs::Replayed | SettledAs::Happened => "settled",
+    };
     Some(
-        Problem::new("settled", format!("the dead letter of run {run} was discarded by {}{note}", settled.by))
+        Problem::new("settled", format!("the dead letter of run {run} was {how} by {}{note}", settled.by))
             .fix(format!("look at it: sluice dead show {run}")),
     )
 }

@@ -4,12 +4,13 @@
 //! the batch in which the run begins to wait, and go in the one in which it stops.
 
 use flow::{Answer, Pause, Spot, Trigger};
-use model::{Environment, Failure, FlowId, Problem, RunId};
+use model::{Environment, Failure, FlowId, Problem, RunId, StepId};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use store::{Batch, CommitError, Order};
 
 use crate::accept::check_event;
+use crate::catalogue::Known;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::inbox::Message;
@@ -68,7 +69,7 @@ impl Engine {
                 };
                 DECISIONS.put(batch, &[run.id().as_str().as_bytes(), spot_key(&spot).as_bytes()], &decision)?;
             }
-            Pause::Child { flow, input, .. } => match self.new_child(run, &spot, &flow, &input) {
+            Pause::Child { flow, input, attempt, .. } => match self.new_child(run, &spot, &flow, &input, attempt) {
                 Ok(mut child) => {
                     child.put_accepted(batch)?;
                     self.put_started(&mut child, batch, input)?;
@@ -76,18 +77,19 @@ impl Engine {
                         child.open.place = None;
                         child.put_dead(batch, now_ms, None, Failure::Unavailable { problem })?;
                     }
-                    let record = Child { spot: spot.clone(), run: child.id().clone() };
-                    CHILDREN.put(batch, &[run.id().as_str().as_bytes(), spot_key(&spot).as_bytes()], &record)?;
+                    let record = Child { spot: spot.clone(), run: child.id().clone(), attempt };
+                    let place = child_key(&spot, attempt);
+                    CHILDREN.put(batch, &[run.id().as_str().as_bytes(), place.as_bytes()], &record)?;
                     if child.record.status.is_final() {
                         let failure = broke(&child, "it could not be given its place in line");
-                        let answer = Answer::Broke { failure };
+                        let answer = Answer::Broke { failure, passing: false };
                         self.put_answer(batch, run.id(), spot, answer)?;
                         paused.answered = true;
                     }
                     paused.child = Some(child);
                 }
                 Err(problem) => {
-                    let answer = Answer::Broke { failure: Failure::Unavailable { problem } };
+                    let answer = Answer::Broke { failure: Failure::Unavailable { problem }, passing: false };
                     self.put_answer(batch, run.id(), spot, answer)?;
                     paused.answered = true;
                 }
@@ -120,7 +122,8 @@ impl Engine {
                 }
                 Ok(None)
             }
-            Pause::Child { .. } => {
+            Pause::Child { attempt, .. } => {
+                let parts = [parts[0], &child_key(spot, *attempt).into_bytes()];
                 let Some(child) = CHILDREN.get(&*self.0.store, &parts)? else { return Ok(None) };
                 let by = format!("run {}", run.id());
                 let reason = "the run that called it does not wait any more".to_owned();
@@ -167,15 +170,17 @@ impl Engine {
     }
 
     /// The run that a step begins; a problem when it cannot begin.
-    fn new_child(&self, parent: &Run, spot: &Spot, flow: &FlowId, input: &Value) -> Result<Run, Problem> {
-        let depth = match &parent.record.origin {
-            Origin::Flow { depth, .. } => depth + 1,
+    fn new_child(&self, parent: &Run, spot: &Spot, flow: &FlowId, input: &Value, attempt: u32) -> Result<Run, Problem> {
+        let (depth, inherited) = match &parent.record.origin {
+            Origin::Flow { depth, repeatable, .. } => (depth + 1, *repeatable),
             Origin::Webhook { .. }
             | Origin::Poll { .. }
             | Origin::Schedule { .. }
             | Origin::Manual { .. }
-            | Origin::Replay { .. } => 1,
+            | Origin::Replay { .. } => (1, false),
         };
+        let retry = retry_of(parent, &spot.step);
+        let (repeatable, again) = (inherited || retry.is_some(), retry.is_some_and(|retry| attempt < retry.attempts));
         if depth > CALLS_DEPTH_MAX {
             let what = format!("flows call one another more than {CALLS_DEPTH_MAX} deep");
             return Err(Problem::new("too-deep", what).fix(format!("end the chain of calls before flow {flow}")));
@@ -186,10 +191,25 @@ impl Engine {
             let problem = Problem::new("not-callable", format!("flow {flow} is not started by calls any more"));
             return Err(problem.fix("give it the trigger call: {} again"));
         }
+        if repeatable {
+            self.check_repeatable(&parent.record.environment, flow, &spot.step)?;
+        }
         check_event(&published, input).map_err(first)?;
         let Spot { step, iteration } = spot.clone();
-        let origin = Origin::Flow { parent: parent.id().clone(), step, iteration, depth };
+        let parent = parent.id().clone();
+        let origin = Origin::Flow { parent, step, iteration, depth, repeatable, again };
         Ok(self.new_run(&published, origin, RunStatus::Running))
+    }
+
+    /// The flow may have another version since the step that calls it was checked: one
+    /// that could do something twice is not begun where another run may follow.
+    fn check_repeatable(&self, environment: &Environment, flow: &FlowId, step: &StepId) -> Result<(), Problem> {
+        let known = Known { catalogue: &self.0.catalogue, flows: &self.0.flows, environment };
+        let Some(why) = flow::why_once(flow, &known) else { return Ok(()) };
+        let what = format!("step {step} may be tried again, and flow {flow} must not be run twice: {why}");
+        Err(Problem::new("not-repeatable", what)
+            .cause(format!("flow {flow} was published anew since the flow that calls it"))
+            .fix(format!("remove retry from the step that calls it, or take that step out of flow {flow}")))
     }
 
     /// Tells the run that began this one how it ended. Returns it, to be woken.
@@ -203,8 +223,12 @@ impl Engine {
         let Origin::Flow { parent, step, iteration, .. } = &run.record.origin else { return Ok(None) };
         let answer = match failure {
             None => returned(run, output),
-            Some(failure @ Failure::MayHaveHappened { .. }) => Answer::Broke { failure: failure.clone() },
-            Some(failure) => Answer::Broke { failure: broke(run, &failure.to_problem().what) },
+            Some(failure @ Failure::MayHaveHappened { .. }) => {
+                Answer::Broke { failure: failure.clone(), passing: false }
+            }
+            Some(failure) => {
+                Answer::Broke { failure: broke(run, &failure.to_problem().what), passing: failure.may_pass() }
+            }
         };
         let spot = Spot { step: step.clone(), iteration: iteration.clone() };
         self.put_message(batch, parent, &Message::Answer { spot, answer })?;
@@ -219,6 +243,7 @@ impl Engine {
         for (key, value) in self.past_rows(run, &CHILDREN.key(&parts))? {
             children.push(CHILDREN.parse(&key, &value)?);
         }
+        children.sort_by(|a, b| (&a.spot, a.attempt).cmp(&(&b.spot, b.attempt)));
         Ok(children)
     }
 }
@@ -237,7 +262,9 @@ fn returned(run: &Run, output: &std::sync::Arc<Value>) -> Answer {
     let problems = model::Schema::compile(schema).map(|schema| schema.check(&kept)).unwrap_or_default();
     match problems.first() {
         None => Answer::Returned { output: kept.into() },
-        Some(problem) => Answer::Broke { failure: broke(run, &format!("its output breaks its promise: {problem}")) },
+        Some(problem) => {
+            Answer::Broke { failure: broke(run, &format!("its output breaks its promise: {problem}")), passing: false }
+        }
     }
 }
 
@@ -263,6 +290,18 @@ fn due_at(pause: &Pause, now_ms: u64) -> Option<u64> {
 pub(crate) fn spot_key(spot: &Spot) -> String {
     let indexes = spot.iteration.indexes().iter().map(|index| format!(":{index}"));
     format!("{}{}", spot.step, indexes.collect::<String>())
+}
+
+/// Where the run is kept that a step began; its first one as runs without retry always
+/// kept theirs.
+fn child_key(spot: &Spot, attempt: u32) -> String {
+    let place = spot_key(spot);
+    if attempt == 1 { place } else { format!("{place}#{attempt}") }
+}
+
+/// How often a step runs the flow that it calls.
+fn retry_of(run: &Run, step: &StepId) -> Option<flow::Retry> {
+    run.flow.plan().find(step)?.work.as_call()?.retry
 }
 
 fn hash(key: &str) -> [u8; 16] {

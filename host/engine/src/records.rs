@@ -202,6 +202,12 @@ pub enum Origin {
         iteration: flow::Iteration,
         /// How many runs called one another to get here: 1 for the first.
         depth: u32,
+        /// It may be run again, by its own step or one above: so may all that it calls.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        repeatable: bool,
+        /// The step runs it again should it fail in a way that may pass.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
     },
     /// A person, once more.
     Replay {
@@ -429,7 +435,8 @@ pub(crate) struct WaitRecord {
     pub(crate) spot: flow::Spot,
 }
 
-/// A run that a step of another one began. Key: run, step.
+/// A run that a step of another one began. Key: run, step and, behind a `#`, which
+/// attempt from the second on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Child {
     /// The step.
@@ -437,6 +444,18 @@ pub struct Child {
     pub spot: flow::Spot,
     /// The run it began.
     pub run: RunId,
+    /// Which run of the step it is, counted from 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub attempt: u32,
+}
+
+fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_first(attempt: &u32) -> bool {
+    *attempt == first()
 }
 
 /// How far a schedule is. Key: environment, flow.

@@ -14,8 +14,8 @@ use crate::flows::Published;
 use crate::past;
 use crate::queue::Lane;
 use crate::records::{
-    BODIES, CallRecord, DEAD, DELIVERIES, DeadLetter, DeliveryRecord, LINES, Line, OPEN, OpenRecord, PARKED, RUNS,
-    RUNS_OF_FLOW, RunRecord, RunStatus, Timer,
+    BODIES, CallRecord, DEAD, DEAD_SETTLED, DELIVERIES, DeadLetter, DeliveryRecord, LINES, Line, OPEN, OpenRecord,
+    Origin, PARKED, RUNS, RUNS_OF_FLOW, RunRecord, RunStatus, Settled, SettledAs, Timer,
 };
 
 /// A run that is not over.
@@ -214,6 +214,11 @@ impl Run {
         failure: Failure,
     ) -> Result<(), TableError> {
         let (step, iteration) = spot.map(|spot| (spot.step, spot.iteration)).unzip();
+        let settled = self.run_again_by(&failure).map(|by| {
+            let note = Some("the step that called it tries again".to_owned());
+            Settled { at_ms, by, how: SettledAs::Replayed, note }
+        });
+        let table = if settled.is_some() { &DEAD_SETTLED } else { &DEAD };
         let letter = DeadLetter {
             run: self.id().clone(),
             flow: self.record.flow.clone(),
@@ -224,10 +229,23 @@ impl Run {
             problem: failure.to_problem(),
             failure,
             replayed_as: None,
-            settled: None,
+            settled,
         };
-        DEAD.put(batch, &[self.id().as_str().as_bytes()], &letter)?;
+        table.put(batch, &[self.id().as_str().as_bytes()], &letter)?;
         self.put_ended(batch, at_ms, RunStatus::Failed)
+    }
+
+    /// Who runs its flow again after such a failure, so that no person has to.
+    fn run_again_by(&self, failure: &Failure) -> Option<String> {
+        match &self.record.origin {
+            Origin::Flow { parent, again: true, .. } if failure.may_pass() => Some(format!("run {parent}")),
+            Origin::Flow { .. }
+            | Origin::Webhook { .. }
+            | Origin::Poll { .. }
+            | Origin::Schedule { .. }
+            | Origin::Manual { .. }
+            | Origin::Replay { .. } => None,
+        }
     }
 
     /// The journal keeps it; the living state does not need it any more.

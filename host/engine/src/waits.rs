@@ -84,6 +84,10 @@ impl Looked<'_> {
         })
     }
 
+    fn child(&self, spot: &Spot, attempt: u32) -> Option<&Child> {
+        self.children.iter().find(|child| child.spot == *spot && child.attempt == attempt)
+    }
+
     fn retry(&self, spot: &Spot, attempt: u32) -> WaitView {
         let connection = connection_of(self.flow.plan(), &spot.step);
         let failure = self.failure(spot);
@@ -109,7 +113,7 @@ impl Looked<'_> {
                 format!("somebody with the role {role}"),
                 format!("sluice approval decide {}:{} {}", record.id, spot_key(spot), outcomes.join("|")),
             ),
-            Pause::Child { flow, .. } => match self.children.iter().find(|child| child.spot == *spot) {
+            Pause::Child { flow, attempt, .. } => match self.child(spot, *attempt) {
                 Some(child) => WaitView::new(format!("run {} of flow {flow}", child.run)),
                 None => WaitView::new(format!("the run of flow {flow}")),
             },

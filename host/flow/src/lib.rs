@@ -14,9 +14,9 @@ mod template;
 mod testing;
 mod view;
 
-pub use check::{Format, check, check_with_tests, duration_ms};
+pub use check::{Format, check, check_calls, check_with_tests, duration_ms};
 pub use document::{CONCURRENCY_MAX, DOCUMENT_BYTES_MAX, ITEMS_MAX, NESTING_MAX, STEPS_MAX, schema};
-pub use operations::{CallFacts, ConnectionFacts, Operations};
+pub use operations::{CallFacts, ConnectionFacts, Operations, why_once};
 pub use plan::{
     Action, Approve, Case, Concurrency, Foreach, OnError, Outcome, Plan, Poll, Respond, Retry, Start, Step, SubFlow,
     Trigger, Until, Uses, Work,

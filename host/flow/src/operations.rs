@@ -2,6 +2,7 @@
 //!
 //! The engine implements it over its tables; the check never sees storage.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{ConnectionId, FlowId, Manifest, PluginId, Scope};
@@ -45,6 +46,9 @@ pub struct CallFacts {
     pub function: bool,
     /// The flows that it calls.
     pub calls: Vec<FlowId>,
+    /// Why its own steps must not be executed a second time for the same thing; none:
+    /// they may.
+    pub once: Option<String>,
 }
 
 impl CallFacts {
@@ -59,8 +63,24 @@ impl CallFacts {
             | Trigger::Schedule(_)
             | Trigger::Manual { .. } => (false, None, None, false),
         };
-        Self { callable, input, output, function, calls: plan.calls().into_iter().collect() }
+        Self { callable, input, output, function, calls: plan.calls().into_iter().collect(), once: plan.why_once() }
     }
+}
+
+/// Why a flow, or one that it calls, must not be run a second time for the same thing;
+/// none: it may.
+pub fn why_once(flow: &FlowId, operations: &dyn Operations) -> Option<String> {
+    why_once_below(flow, operations, &mut BTreeSet::new())
+}
+
+fn why_once_below(flow: &FlowId, operations: &dyn Operations, seen: &mut BTreeSet<FlowId>) -> Option<String> {
+    if !seen.insert(flow.clone()) {
+        return None;
+    }
+    let CallFacts { calls, once, .. } = operations.flow(flow)?;
+    let below =
+        |next: &FlowId| why_once_below(next, operations, seen).map(|why| format!("it calls flow {next}, and {why}"));
+    once.or_else(|| calls.iter().find_map(below))
 }
 
 /// What the check needs to know of a connection.

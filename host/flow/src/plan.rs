@@ -6,6 +6,7 @@
 //!
 //! Invariant: every index points into the list, and forward.
 
+mod again;
 mod tables;
 mod trigger;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use crate::template::Template;
 
+pub use again::Retry;
 pub(crate) use tables::Tables;
 pub use trigger::{Poll, Respond, Start, Trigger};
 
@@ -162,6 +164,21 @@ impl Work {
         }
     }
 
+    /// The call of another flow, when it is one.
+    pub fn as_call(&self) -> Option<&SubFlow> {
+        match self {
+            Self::Call(call) => Some(call),
+            Self::If { .. }
+            | Self::Switch { .. }
+            | Self::Foreach(_)
+            | Self::Action(_)
+            | Self::Wait { .. }
+            | Self::Approve(_)
+            | Self::Transform { .. }
+            | Self::Stop { .. } => None,
+        }
+    }
+
     /// The loop, when it is one.
     pub fn as_foreach(&self) -> Option<&Foreach> {
         match self {
@@ -248,6 +265,9 @@ pub struct SubFlow {
     pub input: Template,
     /// The longest it may take, in milliseconds; none: as long as it takes.
     pub timeout_ms: Option<u64>,
+    /// How often it is run when it fails in a way that may pass; none: once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
     /// What its failure does.
     pub on_error: OnError,
 }
@@ -312,39 +332,6 @@ pub struct Action {
     pub effect: Effect,
     /// What happens when it is performed twice, as the manifest said at save.
     pub idempotency: Idempotency,
-}
-
-impl Action {
-    /// Whether it may be performed again when it is unknown if it took effect.
-    pub fn repeatable(&self) -> bool {
-        self.effect == Effect::Read || self.idempotency != Idempotency::None
-    }
-}
-
-/// How often a call is tried, and how far apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retry {
-    /// Attempts in all, 1 to 20.
-    pub attempts: u32,
-    /// The wait after the first attempt, in milliseconds; it doubles.
-    pub first_ms: u64,
-    /// The longest wait, in milliseconds, at most a day.
-    pub most_ms: u64,
-}
-
-impl Default for Retry {
-    /// Five attempts over about 15 seconds: outlasts a restart at the remote.
-    fn default() -> Self {
-        Self { attempts: 5, first_ms: 1_000, most_ms: 300_000 }
-    }
-}
-
-impl Retry {
-    /// The longest wait after this attempt (counted from 1), in milliseconds.
-    pub fn wait_ms(&self, attempt: u32) -> u64 {
-        let doublings = attempt.saturating_sub(1).min(40);
-        self.first_ms.saturating_mul(1 << doublings).min(self.most_ms)
-    }
 }
 
 /// What a step's failure does.
@@ -484,18 +471,7 @@ impl Plan {
 
     /// Every flow it calls.
     pub fn calls(&self) -> BTreeSet<FlowId> {
-        let called = |step: &Step| match &step.work {
-            Work::Call(call) => Some(call.flow.clone()),
-            Work::Action(_)
-            | Work::If { .. }
-            | Work::Switch { .. }
-            | Work::Foreach(_)
-            | Work::Wait { .. }
-            | Work::Approve(_)
-            | Work::Transform { .. }
-            | Work::Stop { .. } => None,
-        };
-        self.steps.iter().filter_map(called).collect()
+        self.steps.iter().filter_map(|step| Some(step.work.as_call()?.flow.clone())).collect()
     }
 
     /// Fixes which component every connector means, at publish.

@@ -176,6 +176,11 @@ impl Failure {
         }
     }
 
+    /// Whether the same, done again later, may succeed without anybody doing anything.
+    pub fn may_pass(&self) -> bool {
+        matches!(self.remedy(), Remedy::Retry | Remedy::Wait(_))
+    }
+
     /// What a person reads: what happened, the likely cause, the fix.
     pub fn to_problem(&self) -> Problem {
         match self {

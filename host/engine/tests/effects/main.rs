@@ -4,6 +4,7 @@
 #[path = "../triggers/world.rs"]
 mod world;
 
+mod again;
 mod explained;
 mod order;
 mod reauthorise;

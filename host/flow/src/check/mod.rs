@@ -10,6 +10,7 @@ mod callable;
 mod calls;
 mod concurrency;
 mod errors;
+mod flows;
 mod loops;
 mod names;
 mod pauses;
@@ -39,6 +40,7 @@ use steps::Steps;
 use tree::{Content, Node};
 use trigger::Started;
 
+pub use flows::check_calls;
 pub use read::duration_ms;
 pub(crate) use read::show_duration;
 

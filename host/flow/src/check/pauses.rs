@@ -1,21 +1,20 @@
-//! Steps that wait: for a time, an event, a person, or another flow.
+//! Steps that wait: for a time, an event, or a person.
 
 use std::collections::BTreeSet;
 
-use model::{FlowId, Problem, Schema};
+use model::Problem;
 use serde_json::json;
 
 use super::read::Fields;
-use super::report::{suggest, wrong};
+use super::report::wrong;
 use super::shape::{self, Shape};
 use super::steps::{Read, Steps};
-use super::tree::{Content, Node};
+use super::tree::Content;
 use super::values;
-use crate::operations::CallFacts;
-use crate::plan::{Approve, SubFlow, Until, Work};
+use crate::plan::{Approve, Until, Work};
 
 /// A run that waits longer than a year is a plan for somebody else.
-const PAUSE_MS_MAX: u64 = 365 * 86_400_000;
+pub(super) const PAUSE_MS_MAX: u64 = 365 * 86_400_000;
 /// More answers than this are a form.
 const OUTCOMES_MAX: usize = 10;
 /// An event's name is a word, not a text.
@@ -128,71 +127,6 @@ impl Steps<'_, '_> {
             let expected = format!("1 to {OUTCOMES_MAX} different words");
             self.report.add(node, &fields.field("outcomes"), wrong("outcomes", &expected, node));
             usual()
-        })
-    }
-
-    pub(super) fn call_flow(&mut self, fields: &Fields<'_>) -> Read {
-        self.only(fields, &["call", "input", "timeout", "on_error"]);
-        let on_error = self.on_error(fields);
-        let timeout_ms = fields.duration("timeout", PAUSE_MS_MAX, self.report);
-        let empty = Node { at: fields.node.at, content: Content::Object(Vec::new()) };
-        let input_node = fields.get("input").unwrap_or(&empty);
-        let made = values::read(input_node, &fields.field("input"), &self.names, self.report);
-        let unknown = || Read::leaf(None, Some(Shape::open()));
-        let Some(flow) = fields.name::<FlowId>("call", self.report) else { return unknown() };
-        let node = fields.get("call").unwrap_or(fields.node);
-        let Some(facts) = self.callable(&flow, node, &fields.field("call")) else { return unknown() };
-        if let Some(Ok(schema)) = facts.input.as_ref().map(Schema::compile) {
-            values::fits(&made, &schema, input_node, &fields.field("input"), self.report);
-        }
-        let call = SubFlow { flow, input: made.template, timeout_ms, on_error };
-        let shape = facts.output.map_or_else(Shape::open, Shape);
-        Read::leaf(Some(Work::Call(Box::new(call))), Some(shape))
-    }
-
-    /// The flow of this name, if it can be called from here.
-    fn callable(&mut self, flow: &FlowId, node: &Node, field: &str) -> Option<CallFacts> {
-        if self.own.as_ref() == Some(flow) {
-            let problem = Problem::new("call-cycle", format!("flow {flow} calls itself"));
-            self.report.add(node, field, problem.fix("repeat with foreach, or divide the flow"));
-            return None;
-        }
-        let Some(facts) = self.operations.flow(flow) else {
-            let known = self.operations.flows();
-            let problem = Problem::new("unknown-flow", format!("there is no published flow {:?}", flow.as_str()));
-            self.report.add(node, field, suggest(problem, flow.as_str(), known.iter().map(FlowId::as_str)));
-            return None;
-        };
-        if !facts.callable {
-            let problem = Problem::new("not-callable", format!("flow {flow} is not started by calls"));
-            self.report.add(node, field, problem.fix("give it the trigger call: {}, or call another one"));
-            return None;
-        }
-        if let Some(own) = self.own.clone()
-            && let Some(path) = self.way_back(flow, &own, &mut BTreeSet::new())
-        {
-            let way: Vec<String> = [&own].into_iter().chain(&path).map(FlowId::to_string).collect();
-            let problem =
-                Problem::new("call-cycle", format!("the flows call each other without end: {}", way.join(" > ")));
-            self.report.add(node, field, problem.fix("remove one of these calls"));
-            return None;
-        }
-        Some(facts)
-    }
-
-    /// The calls that lead from one flow to another one.
-    fn way_back(&self, from: &FlowId, to: &FlowId, seen: &mut BTreeSet<FlowId>) -> Option<Vec<FlowId>> {
-        if from == to {
-            return Some(vec![to.clone()]);
-        }
-        if !seen.insert(from.clone()) {
-            return None;
-        }
-        let facts = self.operations.flow(from)?;
-        facts.calls.iter().find_map(|next| {
-            let mut way = self.way_back(next, to, seen)?;
-            way.insert(0, from.clone());
-            Some(way)
         })
     }
 }

@@ -181,6 +181,11 @@ pub(super) struct CallStep {
     input: Option<Value>,
     /// The longest it may take; its run is cancelled then.
     timeout: Option<Duration>,
+    /// How often it is run when it fails in a way that may pass; once when absent. Each
+    /// try is a run of its own with new idempotency keys, so the flow, and those that it
+    /// calls, may only read, compute, wait for a time, and make changes that are the same
+    /// when made twice.
+    retry: Option<Retry>,
     /// What its failure does.
     on_error: Option<OnError>,
 }

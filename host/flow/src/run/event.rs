@@ -216,7 +216,38 @@ pub enum Pause {
         /// The longest it is waited for, in milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout_ms: Option<u64>,
+        /// Which run of it this is, counted from 1.
+        #[serde(default = "first", skip_serializing_if = "is_first")]
+        attempt: u32,
     },
+}
+
+fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_first(attempt: &u32) -> bool {
+    *attempt == first()
+}
+
+impl Pause {
+    /// Which run of a called flow it waits for, counted from 1; 1 for everything else.
+    pub(crate) fn attempt(&self) -> u32 {
+        match self {
+            Self::Child { attempt, .. } => *attempt,
+            Self::For { .. } | Self::Until { .. } | Self::Signal { .. } | Self::Approval { .. } => first(),
+        }
+    }
+
+    /// The same for another run of a called flow.
+    pub(super) fn with_attempt(&self, next: u32) -> Self {
+        let mut pause = self.clone();
+        if let Self::Child { attempt, .. } = &mut pause {
+            *attempt = next;
+        }
+        pause
+    }
 }
 
 /// What a pause waited for.
@@ -249,6 +280,9 @@ pub enum Answer {
     Broke {
         /// Why.
         failure: Failure,
+        /// Whether another run may succeed: what failed in it is worth another try.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        passing: bool,
     },
 }
 

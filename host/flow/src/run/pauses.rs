@@ -6,7 +6,7 @@ use model::Failure;
 use serde_json::{Value, json};
 
 use super::entry::{Entry, RunFacts};
-use super::event::{Answer, Effect, Pause};
+use super::event::{After, Answer, Effect, Pause};
 use super::iteration::{Iteration, Spot};
 use super::state::Place;
 use super::walk::Walk;
@@ -55,11 +55,11 @@ impl Walk<'_> {
     pub(super) fn call_flow(&mut self, spot: &Spot, call: &SubFlow) -> Result<(), Failure> {
         let input = self.eval(&spot.iteration, &call.input, || format!("steps.{}.input", spot.step))?;
         let (flow, timeout_ms) = (call.flow.clone(), call.timeout_ms);
-        self.pause(spot, Pause::Child { flow, input: Arc::new(input), timeout_ms });
+        self.pause(spot, Pause::Child { flow, input: Arc::new(input), timeout_ms, attempt: 1 });
         Ok(())
     }
 
-    fn pause(&mut self, spot: &Spot, pause: Pause) {
+    pub(super) fn pause(&mut self, spot: &Spot, pause: Pause) {
         let Spot { step, iteration } = spot.clone();
         self.record(Entry::Paused { step, iteration, pause });
         self.ask(&spot.iteration);
@@ -114,7 +114,13 @@ impl Walk<'_> {
                 Ok(Arc::new(json!({ "outcome": outcome, "by": by, "at": at, "comment": comment })))
             }
             (Pause::Child { .. }, Answer::Returned { output }) => Ok(output),
-            (Pause::Child { .. }, Answer::Broke { failure }) => Err(failure),
+            (Pause::Child { attempt, .. }, Answer::Broke { failure, passing }) => {
+                let attempt = *attempt;
+                match self.again(&step, attempt).filter(|_| passing) {
+                    Some(after) => return self.call_again(&Spot { step, iteration }, attempt, failure, after),
+                    None => Err(failure),
+                }
+            }
             (
                 Pause::For { .. }
                 | Pause::Until { .. }
@@ -129,6 +135,18 @@ impl Walk<'_> {
             Ok(output) => self.return_from(spot, output),
             Err(failure) => self.give_up(spot, failure),
         }
+    }
+
+    /// When another run of a called flow begins, if the step allows one.
+    fn again(&self, step: &model::StepId, attempt: u32) -> Option<After> {
+        let retry = self.plan.find(step)?.work.as_call()?.retry?;
+        (attempt < retry.attempts).then(|| After::Backoff { most_ms: retry.wait_ms(attempt) })
+    }
+
+    fn call_again(&mut self, spot: &Spot, attempt: u32, failure: Failure, after: After) {
+        let Spot { step, iteration } = spot.clone();
+        self.record(Entry::Attempted { step, iteration, attempt, failure, after });
+        self.ask(&spot.iteration);
     }
 
     fn return_from(&mut self, spot: Spot, output: Arc<Value>) {

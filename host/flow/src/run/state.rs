@@ -63,6 +63,8 @@ pub(super) enum Place {
     Waiting(Attempt, After),
     /// Something else is waited for.
     Paused(StepId, Pause),
+    /// Between two runs of a flow that a step calls; the pause is the one to come.
+    Between(StepId, Pause, After),
     /// The items of a loop are under way, each in a thread of its own.
     Looping(StepId, Arc<Loop>),
     /// A step has failed for good; the run, or the loop's item, ends next.
@@ -119,6 +121,9 @@ impl State {
                     let refused = failure.remedy() == Remedy::Reauthorise && *after != After::Reauthorised;
                     let next = Attempt { attempt: attempt + 1, refused, ..under_way };
                     self.go(iteration, Place::Waiting(next, *after));
+                } else if let Some(Place::Paused(step, pause)) = self.place(iteration) {
+                    let (step, pause) = (step.clone(), pause.with_attempt(attempt + 1));
+                    self.go(iteration, Place::Between(step, pause, *after));
                 }
             }
             Entry::Failed { step, iteration, failure, continued: true, branch, .. } => {
@@ -178,9 +183,10 @@ impl State {
             return Vec::new();
         }
         let spot = |(iteration, thread): (&Iteration, &Thread)| match &thread.place {
-            Place::Calling(Attempt { step, .. }) | Place::Waiting(Attempt { step, .. }, _) | Place::Paused(step, _) => {
-                Some(Spot { step: step.clone(), iteration: iteration.clone() })
-            }
+            Place::Calling(Attempt { step, .. })
+            | Place::Waiting(Attempt { step, .. }, _)
+            | Place::Paused(step, _)
+            | Place::Between(step, ..) => Some(Spot { step: step.clone(), iteration: iteration.clone() }),
             Place::Start | Place::Behind(_) | Place::In(..) | Place::Looping(..) | Place::Broken(..) => None,
         };
         self.threads.iter().filter_map(spot).collect()
@@ -198,11 +204,15 @@ impl State {
         self.is_under_way() && self.threads.values().any(|thread| matches!(thread.place, Place::Calling(_)))
     }
 
-    /// The calls that are to be made again, each with the number of the attempt to come.
+    /// What is to be called again, operations and flows, each with the number of the
+    /// attempt to come.
     pub fn retries(&self) -> Vec<(Spot, u32, After)> {
         let retry = |(iteration, thread): (&Iteration, &Thread)| match &thread.place {
             Place::Waiting(Attempt { step, attempt, .. }, after) => {
                 Some((Spot { step: step.clone(), iteration: iteration.clone() }, *attempt, *after))
+            }
+            Place::Between(step, pause, after) => {
+                Some((Spot { step: step.clone(), iteration: iteration.clone() }, pause.attempt(), *after))
             }
             Place::Calling(_)
             | Place::Paused(..)
@@ -260,6 +270,7 @@ impl State {
             | Place::Calling(_)
             | Place::Waiting(..)
             | Place::Paused(..)
+            | Place::Between(..)
             | Place::Broken(..) => None,
         }
     }
@@ -313,6 +324,7 @@ impl State {
             | Place::Behind(_)
             | Place::In(..)
             | Place::Paused(..)
+            | Place::Between(..)
             | Place::Looping(..)
             | Place::Broken(..) => None,
         }

@@ -59,6 +59,12 @@ fn outstanding(plan: &Plan, iteration: &Iteration, place: &Place) -> Option<Effe
             attempt: attempt.attempt,
             after: *after,
         }),
+        Place::Between(step, pause, after) => Some(Effect::Retry {
+            step: step.clone(),
+            iteration: iteration.clone(),
+            attempt: pause.attempt(),
+            after: *after,
+        }),
         Place::Paused(step, pause) => {
             Some(Effect::Pause { step: step.clone(), iteration: iteration.clone(), pause: pause.clone() })
         }
@@ -130,6 +136,10 @@ impl Walk<'_> {
                 self.record(Entry::Resumed { step, iteration: iteration.clone(), attempt });
                 self.ask(&iteration);
             }
+            Some(Place::Between(called, pause, _)) if *called == step => {
+                let pause = pause.clone();
+                self.pause(&Spot { step, iteration }, pause);
+            }
             Some(Place::Paused(paused, pause)) if *paused == step => {
                 let pause = pause.clone();
                 self.time_out(Spot { step, iteration }, pause);
@@ -137,6 +147,7 @@ impl Walk<'_> {
             Some(
                 Place::Waiting(..)
                 | Place::Paused(..)
+                | Place::Between(..)
                 | Place::Start
                 | Place::Behind(_)
                 | Place::In(..)
@@ -175,6 +186,7 @@ impl Walk<'_> {
             | Place::In(..)
             | Place::Waiting(..)
             | Place::Paused(..)
+            | Place::Between(..)
             | Place::Looping(..)
             | Place::Broken(..) => None,
         }
@@ -198,7 +210,8 @@ impl Walk<'_> {
             | Place::In(..)
             | Place::Calling(_)
             | Place::Waiting(..)
-            | Place::Paused(..) => None,
+            | Place::Paused(..)
+            | Place::Between(..) => None,
         });
         let doubt = broken.find(|(_, failure)| is_unclear(failure));
         let (spot, failure) = doubt.unzip();

@@ -126,7 +126,7 @@ impl<'a> Walk<'a> {
     fn move_from(&self, iteration: &Iteration, place: &Place) -> Result<Option<Move<'a>>, Failure> {
         let next = match place {
             Place::Calling(attempt) => return self.find(&attempt.step).map(|_| None),
-            Place::Waiting(..) | Place::Paused(..) => return Ok(None),
+            Place::Waiting(..) | Place::Paused(..) | Place::Between(..) => return Ok(None),
             Place::Looping(step, around) if around.is_over() => return self.find(step).map(Move::EndLoop).map(Some),
             Place::Looping(..) => return Ok(None),
             Place::Broken(spot, failure) => return Ok(Some(Move::Break(spot.clone(), failure.clone()))),

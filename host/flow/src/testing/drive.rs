@@ -80,11 +80,11 @@ fn paused(plan: &Plan, test: &Test, spot: Spot, pause: &Pause) -> Result<Event, 
     if matches!(pause, Pause::For { .. } | Pause::Until { .. }) {
         return Ok(Event::Due { step: spot.step, iteration: spot.iteration });
     }
-    let reply = test.reply(&spot, 1).ok_or_else(|| missing(plan, &spot))?;
+    let reply = test.reply(&spot, pause.attempt()).ok_or_else(|| missing(plan, &spot))?;
     let Spot { step, iteration } = spot;
     let answer = match reply {
         Reply::Output(output) => Answer::Returned { output },
-        Reply::Failure { failure, .. } => Answer::Broke { failure },
+        Reply::Failure { failure, .. } => Answer::Broke { passing: failure.may_pass(), failure },
         Reply::Decision { outcome, by, comment } => {
             Answer::Decided { outcome, by, at: test.started_at.clone(), comment }
         }

@@ -93,7 +93,7 @@ fn effects(entries: &[Entry]) -> BTreeMap<&StepId, Vec<(Spot, Value)>> {
     for entry in entries {
         let (step, iteration, input) = match entry {
             Entry::Intended { step, iteration, input, .. } => (step, iteration, input.as_ref().clone()),
-            Entry::Paused { step, iteration, pause } => (step, iteration, asked(pause)),
+            Entry::Paused { step, iteration, pause } if pause.attempt() == 1 => (step, iteration, asked(pause)),
             _ => continue,
         };
         let spot = Spot { step: step.clone(), iteration: iteration.clone() };

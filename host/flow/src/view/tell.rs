@@ -47,7 +47,8 @@ pub(super) fn tell(view: &mut StepView, entry: &Entry) {
         Entry::Paused { pause, .. } => {
             view.outcome = StepOutcome::Waiting;
             view.waits_for = Some(pause_words(pause));
-            if let Pause::Child { input, .. } = pause {
+            if let Pause::Child { input, attempt, .. } = pause {
+                view.attempts = *attempt;
                 view.input = Some(Arc::clone(input));
             }
         }

@@ -42,9 +42,10 @@ fn answered(step: model::StepId, iteration: flow::Iteration, pause: &Pause) -> E
             at: "2026-01-02T03:04:05Z".to_owned(),
             comment: None,
         },
-        Pause::Child { input, .. } if input["name"] != json!("never") => match input["name"].as_str() {
-            Some("broken") => Answer::Broke { failure: Failure::Permanent { message: "it broke".to_owned() } },
-            Some("doubt") => Answer::Broke { failure: Failure::MayHaveHappened { message: "maybe".to_owned() } },
+        Pause::Child { input, attempt, .. } if input["name"] != json!("never") => match input["name"].as_str() {
+            Some("broken") => broke(Failure::Permanent { message: "it broke".to_owned() }),
+            Some("doubt") => broke(Failure::MayHaveHappened { message: "maybe".to_owned() }),
+            Some("late") if *attempt < 3 => broke(Failure::Transient { message: "not yet".to_owned() }),
             _ => Answer::Returned { output: Arc::new(json!({ "greeting": input["name"] })) },
         },
         Pause::For { .. }
@@ -56,6 +57,10 @@ fn answered(step: model::StepId, iteration: flow::Iteration, pause: &Pause) -> E
         }
     };
     Event::Answered { step, iteration, answer }
+}
+
+fn broke(failure: Failure) -> Answer {
+    Answer::Broke { passing: failure.may_pass(), failure }
 }
 
 impl Driven {

@@ -28,7 +28,7 @@ fn made_steps() -> impl Strategy<Value = Vec<Made>> {
     let leaf = prop_oneof![
         4 => (0..3_usize, when.clone(), any::<bool>(), 1..4_u32)
             .prop_map(|(kind, when, goes_on, attempts)| Made::Call { kind, when, goes_on, attempts }),
-        1 => (0..7_usize, any::<bool>(), any::<bool>())
+        1 => (0..9_usize, any::<bool>(), any::<bool>())
             .prop_map(|(kind, goes_on, recovers)| Made::Pause { kind, goes_on, recovers }),
         3 => (when, prop::bool::weighted(0.1)).prop_map(|(when, breaks)| Made::Transform { when, breaks }),
         1 => (bit.clone(), any::<bool>()).prop_map(|(bit, failed)| Made::Stop { bit, failed }),
@@ -97,6 +97,8 @@ fn write(made: &[Made], count: &mut usize, known: &mut Vec<String>, in_loop: boo
                     3 => json!({ "approve": { "role": "r", "title": "never", "timeout": "1d" } }),
                     4 => json!({ "approve": { "role": "r", "title": "{{ trigger.n }}" } }),
                     5 => json!({ "call": "greet", "input": { "name": "ana" } }),
+                    6 => json!({ "call": "greet", "input": { "name": "late" }, "retry": { "attempts": 3 } }),
+                    7 => json!({ "call": "greet", "input": { "name": "late" }, "retry": { "attempts": 2 } }),
                     _ => json!({ "call": "greet", "input": { "name": "broken" } }),
                 };
                 if *recovers {

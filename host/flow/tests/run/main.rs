@@ -12,7 +12,8 @@ use std::sync::Arc;
 use driven::Driven;
 use fixtures::{manual, plan, run_facts};
 use flow::{
-    After, Answer, Effect, Ending, Entry, Event, Outcome, State, StepOutcome, Transition, pending, step, steps_view,
+    After, Answer, Effect, Ending, Entry, Event, Outcome, Pause, State, StepOutcome, Transition, pending, step,
+    steps_view,
 };
 use model::Failure;
 use serde_json::{Value, json};
@@ -20,6 +21,14 @@ use serde_json::{Value, json};
 /// A failure that may pass.
 pub(crate) fn transient() -> Failure {
     Failure::Transient { message: "x".to_owned() }
+}
+
+/// How long the next attempt is waited for.
+fn waits(entry: &Entry) -> Option<After> {
+    match entry {
+        Entry::Attempted { after, .. } => Some(*after),
+        _ => None,
+    }
 }
 
 const POST: &str = "
@@ -59,11 +68,7 @@ fn a_call_is_made_retried_and_used() {
         assert_eq!((call.attempt, call.key.as_str()), (at, "0123456789abcdef0123456789abcdef-topic"));
         assert_eq!(*call.input, json!({ "topic": 7 }));
     }
-    let wait = |entry: &Entry| match entry {
-        Entry::Attempted { after, .. } => Some(*after),
-        _ => None,
-    };
-    let waits: Vec<After> = driven.entries.iter().filter_map(wait).collect();
+    let waits: Vec<After> = driven.entries.iter().filter_map(waits).collect();
     assert_eq!(waits, [After::Backoff { most_ms: 1_000 }, After::Wait { ms: 70 }]);
     let view = steps_view(&plan, &driven.entries);
     assert_eq!((view[0].label.as_str(), view[0].attempts, view[0].outcome), ("Set it", 3, StepOutcome::Succeeded));
@@ -366,6 +371,63 @@ fn a_run_waits_for_times_events_people_and_other_runs() {
     assert_eq!(broken.ending.unwrap().output["note"], json!("permanent"));
     let doubt = run("k", "Send?", "doubt").ending.unwrap();
     assert!(matches!(doubt.failure, Some(Failure::MayHaveHappened { .. })), "an error branch does not go past it");
+}
+
+const AGAIN: &str = "
+steps:
+  - id: greet
+    call: greet
+    input: { name: '{{ trigger.name }}' }
+    retry: { attempts: ATTEMPTS, first: 1s, most: 3s }
+output: '{{ steps.greet.greeting }}'
+";
+
+#[test]
+fn a_flow_that_failed_in_passing_is_run_again_and_no_other() {
+    let run = |attempts: &str, name: &str| {
+        let plan = plan(&manual(&AGAIN.replace("ATTEMPTS", attempts)));
+        let driven = Driven::from_start(&plan, json!({ "name": name }), &|_| Ok(json!({})));
+        let pause = |entry: &Entry| match entry {
+            Entry::Paused { pause: Pause::Child { attempt, input, .. }, .. } => Some((*attempt, input["name"].clone())),
+            _ => None,
+        };
+        let runs: Vec<_> = driven.entries.iter().filter_map(pause).collect();
+        assert!(runs.iter().all(|(_, input)| input == name), "the same input each time: {runs:?}");
+        let view = steps_view(&plan, &driven.entries).swap_remove(0);
+        assert_eq!(usize::try_from(view.attempts).unwrap(), runs.len());
+        (runs.len(), driven)
+    };
+    let (runs, driven) = run("3", "late");
+    assert_eq!((runs, &*driven.ending.unwrap().output), (3, &json!("late")));
+    let waits: Vec<After> = driven.entries.iter().filter_map(waits).collect();
+    assert_eq!(waits, [After::Backoff { most_ms: 1_000 }, After::Backoff { most_ms: 2_000 }]);
+    for (attempts, name, wanted, code) in
+        [("2", "late", 2, "transient"), ("3", "broken", 1, "permanent"), ("3", "doubt", 1, "may-have-happened")]
+    {
+        let (runs, driven) = run(attempts, name);
+        let failure = driven.ending.unwrap().failure.unwrap().to_problem();
+        assert_eq!((runs, failure.code.as_str()), (wanted, code));
+    }
+}
+
+#[test]
+fn between_two_runs_of_a_flow_nothing_is_released_and_late_answers_change_nothing() {
+    let plan = plan(&manual(&AGAIN.replace("ATTEMPTS", "3")));
+    let event = Event::Started { trigger: Arc::new(json!({ "name": "late" })), run: run_facts() };
+    let mut driven = Driven::default();
+    driven.take(step(&plan, &State::new(), event));
+    let passing = || Answer::Broke { failure: transient(), passing: true };
+    let answered = |answer| {
+        let (step, iteration) = ("greet".parse().unwrap(), flow::Iteration::default());
+        Event::Answered { step, iteration, answer }
+    };
+    let effects = driven.take(step(&plan, &driven.state, answered(passing())));
+    assert!(matches!(effects.as_slice(), [Effect::Retry { attempt: 2, .. }]), "{effects:?}");
+    assert_eq!(pending(&plan, &driven.state), effects, "the same after a crash");
+    assert_eq!(driven.state.retries().len(), 1);
+    assert_eq!(step(&plan, &driven.state, answered(passing())), Transition::default());
+    let cancelled = step(&plan, &driven.state, Event::Cancelled { reason: "x".to_owned() });
+    assert!(matches!(cancelled.effects.as_slice(), [Effect::Finish(_)]), "{cancelled:?}");
 }
 
 #[test]

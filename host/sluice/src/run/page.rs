@@ -110,8 +110,9 @@ fn tell_step(lines: &mut Vec<String>, number: &str, step: &Step, run: &RunView, 
         lines.push(format!("   {}  {}", paint.dim(words), hang(what, 14)));
     }
     let own = |child: &&engine::Child| child.spot.step == step.step && child.spot.iteration == step.iteration;
-    if let Some(child) = run.children.iter().find(own) {
-        lines.push(format!("   {}      {}", paint.dim("run"), child.run));
+    for child in run.children.iter().filter(own) {
+        let attempt = if step.attempts > 1 { format!(", attempt {}", child.attempt) } else { String::new() };
+        lines.push(format!("   {}      {}{attempt}", paint.dim("run"), child.run));
     }
     tell_value(lines, "input", step.input.as_deref(), paint);
     tell_value(lines, "output", step.output.as_deref(), paint);
@@ -247,9 +248,13 @@ fn tell_end(lines: &mut Vec<String>, run: &RunView, paint: Paint) {
         lines.push(format!("{}  before the first step, {}", paint.bad("It gave up"), time(letter.at_ms)));
     }
     tell_problem(lines, &letter.problem, paint);
-    match &letter.replayed_as {
-        Some(again) => lines.push(format!("  replayed       as {again}: sluice run show {again}")),
-        None => lines.push(format!(
+    match (&letter.replayed_as, &letter.settled) {
+        (Some(again), _) => lines.push(format!("  replayed       as {again}: sluice run show {again}")),
+        (None, Some(settled)) => {
+            let note = settled.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+            lines.push(format!("  settled        by {}{note}", settled.by));
+        }
+        (None, None) => lines.push(format!(
             "  what next      once mended: sluice dead replay {} (with --newest after a change of the flow)",
             record.id
         )),

@@ -14,6 +14,8 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 
 /// The flow whose runs go one after the other.
 const LINE: &str = "line";
+/// The flow that may be run again as a whole: nothing in it must not be done twice.
+const TAME: &str = "tame";
 
 /// Versions of each flow: the first is there from the beginning, people publish others.
 pub(crate) const VARIANTS: u64 = 3;
@@ -25,15 +27,16 @@ pub(crate) fn draw(seed: u64, clock_jumps: bool) -> Vec<Vec<Program>> {
     // A day that a wrong clock makes up must not be thousands of runs.
     let every_ms = if clock_jumps { 4 * HOUR_MS } else { dice.pick(&[15 * SECOND_MS, MINUTE_MS, 10 * MINUTE_MS]) };
     let rhythm = Rhythm { every_ms, missed: dice.pick(&[Missed::Skip, Missed::Once, Missed::All]) };
-    let flows: [(&str, Start, &[&str]); 8] = [
+    let flows: [(&str, Start, &[&str]); 9] = [
+        (TAME, Start::Call, &[]),
         ("leaf", Start::Call, &[]),
-        ("branch", Start::Call, &["leaf"]),
-        ("event", Start::Delivered, &["leaf", "branch"]),
+        ("branch", Start::Call, &["leaf", TAME]),
+        ("event", Start::Delivered, &["leaf", "branch", TAME]),
         ("hook", Start::Webhook { named, responds: dice.chance(0.4) }, &["leaf", "branch"]),
-        (LINE, Start::Webhook { named, responds: dice.chance(0.2) }, &["leaf"]),
-        ("hand", Start::Manual, &["leaf", "branch"]),
+        (LINE, Start::Webhook { named, responds: dice.chance(0.2) }, &["leaf", TAME]),
+        ("hand", Start::Manual, &["leaf", "branch", TAME]),
         ("clock", Start::Schedule(rhythm), &["leaf"]),
-        ("feed", Start::Poll, &["leaf"]),
+        ("feed", Start::Poll, &["leaf", TAME]),
     ];
     let versions = |(id, start, callees): (&'static str, Start, &'static [&'static str])| {
         let most = (id != LINE && dice.chance(0.2)).then(|| dice.between(1, 3));
@@ -50,7 +53,7 @@ fn program(
     variant: u64,
     most: Option<u64>,
 ) -> Program {
-    let mut hand = Hand { dice, callees, left: dice.between(2, STEPS_MAX), next: 1 };
+    let mut hand = Hand { dice, callees, tame: id == TAME, left: dice.between(2, STEPS_MAX), next: 1 };
     let steps = hand.block(0, Where::Outside);
     let on_error = if dice.chance(0.25) { vec![hand.act(Where::Error)] } else { Vec::new() };
     Program { id, variant, start, most, in_line: id == LINE, steps, on_error }
@@ -68,6 +71,8 @@ enum Where {
 struct Hand<'a> {
     dice: &'a Dice,
     callees: &'static [&'static str],
+    /// Draws only what may be done twice.
+    tame: bool,
     left: u64,
     next: u32,
 }
@@ -115,15 +120,11 @@ impl Hand<'_> {
                 continues: self.dice.chance(0.5),
                 steps: self.block(depth + 1, Where::Loop),
             },
-            5..=6 if !self.callees.is_empty() => Work::Call {
-                flow: self.dice.pick(self.callees),
-                timeout_ms: self.dice.pick(&[None, None, Some(10 * SECOND_MS), Some(HOUR_MS)]),
-                on_error: self.on_error(),
-            },
+            5..=6 if !self.callees.is_empty() => self.call(),
             7 => Work::WaitFor { ms: self.dice.pick(&[2 * SECOND_MS, 20 * SECOND_MS, 10 * MINUTE_MS, 3 * HOUR_MS]) },
             8 => Work::WaitUntil,
-            9 => Work::WaitEvent { timeout_ms: self.pause_ms() },
-            10 if nests => {
+            9 if !self.tame => Work::WaitEvent { timeout_ms: self.pause_ms() },
+            10 if nests && !self.tame => {
                 let timeout_ms = self.dice.chance(0.7).then(|| self.pause_ms());
                 Work::Ask {
                     timeout_ms,
@@ -138,16 +139,28 @@ impl Hand<'_> {
         Step { id, work }
     }
 
+    fn call(&mut self) -> Work {
+        let flow = self.dice.pick(self.callees);
+        let attempts = if flow == TAME { self.dice.pick(&[None, Some(2), Some(4)]) } else { None };
+        let timeout_ms = self.dice.pick(&[None, None, Some(10 * SECOND_MS), Some(HOUR_MS)]);
+        Work::Call { flow, timeout_ms, attempts, on_error: self.on_error() }
+    }
+
     fn act(&mut self, place: Where) -> Step {
         let id = self.id();
         self.act_named(id, place)
     }
 
     fn act_named(&mut self, id: String, place: Where) -> Step {
-        let op = self.dice.pick(&[Op::Read, Op::Set, Op::Set, Op::Create, Op::Create, Op::Fire, Op::Fire]);
+        let op = match self.tame {
+            true => self.dice.pick(&[Op::Read, Op::Set]),
+            false => self.dice.pick(&[Op::Read, Op::Set, Op::Set, Op::Create, Op::Create, Op::Fire, Op::Fire]),
+        };
         let when = self.dice.chance(0.1).then(|| self.test());
         let on_error = if place == Where::Error { OnError::Fail } else { self.on_error() };
-        let work = Work::Act { op, attempts: self.dice.between(1, 6), when, on_error };
+        // Few, so that the flow itself is tried again.
+        let attempts = self.dice.between(1, if self.tame { 2 } else { 6 });
+        let work = Work::Act { op, attempts, when, on_error };
         Step { id, work }
     }
 

@@ -114,8 +114,8 @@ pub(crate) enum Work {
         continues: bool,
         steps: Vec<Step>,
     },
-    /// Runs another flow.
-    Call { flow: &'static str, timeout_ms: Option<u64>, on_error: OnError },
+    /// Runs another flow, so often at most.
+    Call { flow: &'static str, timeout_ms: Option<u64>, attempts: Option<u64>, on_error: OnError },
     /// Waits for a time to pass.
     WaitFor { ms: u64 },
     /// Waits for the instant that the event names.
@@ -273,7 +273,8 @@ impl Step {
             Work::If { .. } => "step if",
             Work::Switch { .. } => "step switch",
             Work::Each { .. } => "step foreach",
-            Work::Call { .. } => "step call",
+            Work::Call { attempts: Some(_), .. } => "step call with retry",
+            Work::Call { attempts: None, .. } => "step call",
             Work::WaitFor { .. } => "step wait for",
             Work::WaitUntil => "step wait until",
             Work::WaitEvent { .. } => "step wait for an event",

@@ -151,11 +151,14 @@ impl Program {
                 }
                 work
             }
-            Work::Call { flow, timeout_ms, on_error } => {
+            Work::Call { flow, timeout_ms, attempts, on_error } => {
                 let id = self.mark(&step.id, looping);
                 let input = json!({ "id": id, "n": self.number(), "at": self.instant() });
                 let mut work = json!({ "call": flow, "input": input });
                 put_timeout(&mut work, *timeout_ms);
+                if let Some(attempts) = attempts {
+                    work["retry"] = json!({ "attempts": attempts, "first": "1s", "most": "30s" });
+                }
                 self.put_on_error(&mut work, on_error, looping);
                 work
             }

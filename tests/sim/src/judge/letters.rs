@@ -1,6 +1,6 @@
 //! Dead letters are settled as somebody said, once; replays are what was asked for.
 
-use engine::{Origin, RunStatus, SettledAs};
+use engine::{Origin, RunStatus, RunView, SettledAs};
 use model::RunId;
 
 use super::Evidence;
@@ -25,6 +25,7 @@ impl Evidence<'_> {
             let asked = match how {
                 None => true,
                 Some(SettledAs::Discarded) => discard.is_some(),
+                Some(SettledAs::Replayed) if is_by_its_step(view) => self.was_run_again(view),
                 Some(how) => replay.is_some_and(|entry| entry.what.how == how),
             };
             let discarded = discard.is_some_and(|entry| entry.told.is_yes());
@@ -46,6 +47,17 @@ impl Evidence<'_> {
         self.replays();
     }
 
+    /// The step that began this run has begun another one in its place, or its run has
+    /// given up meanwhile.
+    fn was_run_again(&self, view: &RunView) -> bool {
+        let Origin::Flow { parent, step, iteration, .. } = &view.record.origin else { return false };
+        let Some(parent) = self.runs.get(parent) else { return false };
+        let of_step = |child: &&engine::Child| child.spot.step == *step && child.spot.iteration == *iteration;
+        let tries: Vec<&RunId> = parent.children.iter().filter(of_step).map(|child| &child.run).collect();
+        let gave_up = parent.record.status != RunStatus::Succeeded;
+        gave_up || tries.last().is_some_and(|last| **last != view.record.id) || self.was_to_end(view)
+    }
+
     /// What somebody asked for; nobody asks twice for the same run.
     pub(super) fn replay_of(&self, run: &RunId) -> Option<&Entry<Again>> {
         self.book.replays.iter().find(|entry| entry.what.of == *run)
@@ -58,8 +70,7 @@ impl Evidence<'_> {
 
     fn replays(&self) {
         for Entry { what, told } in &self.book.replays {
-            let is_of =
-                |view: &&engine::RunView| matches!(&view.record.origin, Origin::Replay { of, .. } if *of == what.of);
+            let is_of = |view: &&RunView| matches!(&view.record.origin, Origin::Replay { of, .. } if *of == what.of);
             let found: Vec<&RunId> = self.runs.views.iter().filter(is_of).map(|view| &view.record.id).collect();
             // A delivery that is read once more may hold several events.
             let unread = self.runs.get(&what.of).is_some_and(|view| view.trigger.is_none());
@@ -82,4 +93,10 @@ impl Evidence<'_> {
             }
         }
     }
+}
+
+/// Whether no person settled the letter, but the run that began this one.
+fn is_by_its_step(view: &RunView) -> bool {
+    let by = view.dead_letter.as_ref().and_then(|letter| letter.settled.as_ref()).map(|settled| settled.by.as_str());
+    matches!(&view.record.origin, Origin::Flow { parent, .. } if by == Some(format!("run {parent}").as_str()))
 }

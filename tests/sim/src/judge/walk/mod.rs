@@ -182,7 +182,9 @@ impl<'a> Walk<'a> {
             Work::Each { items, batch, continues, steps, .. } => {
                 self.each(place, items.div_ceil(*batch), *continues, steps)
             }
-            Work::Call { timeout_ms, on_error, .. } => self.call(place, *timeout_ms, on_error),
+            Work::Call { timeout_ms, attempts, on_error, .. } => {
+                self.call(place, (*timeout_ms, attempts.unwrap_or(1)), on_error)
+            }
             Work::WaitFor { ms } => self.plain(place, |walk| walk.wait(kept, *ms)),
             Work::WaitUntil => self.plain(place, |walk| {
                 let at_ms = walk.program.event_at_ms(walk.view.trigger.as_ref().unwrap_or_default());

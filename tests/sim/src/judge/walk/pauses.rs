@@ -9,7 +9,12 @@ use crate::book::Told;
 use crate::flows::{OnError, Step};
 
 impl<'a> Walk<'a> {
-    pub(super) fn call(&mut self, place: Place<'a>, timeout_ms: Option<u64>, on_error: &'a OnError) -> After {
+    pub(super) fn call(
+        &mut self,
+        place: Place<'a>,
+        (timeout_ms, attempts): (Option<u64>, u64),
+        on_error: &'a OnError,
+    ) -> After {
         let outcome = place.found.outcome;
         let done = matches!(outcome, StepOutcome::Succeeded | StepOutcome::Continued | StepOutcome::Failed);
         if place.kept || !done {
@@ -25,12 +30,7 @@ impl<'a> Walk<'a> {
                 outcome => self.unfinished(place, outcome),
             };
         }
-        let own = self
-            .view
-            .children
-            .iter()
-            .find(|child| child.spot.step == place.found.step && child.spot.iteration.index() == place.index);
-        let Some(child) = own.and_then(|child| self.evidence.runs.get(&child.run)) else {
+        let Some(child) = self.last_try(place, attempts) else {
             self.broken(format!("has no run for {}", place.step.id));
             return After::Cut;
         };
@@ -56,6 +56,32 @@ impl<'a> Walk<'a> {
             self.not_before_ms += timeout_ms.unwrap_or_default();
         }
         self.failed(place, on_error)
+    }
+
+    /// The last of the runs that a step began for one call. Those before failed in a way
+    /// that may pass; so has this one only if there were as many as there may be.
+    fn last_try(&self, place: Place<'a>, attempts: u64) -> Option<&'a RunView> {
+        let own =
+            |child: &&engine::Child| child.spot.step == place.found.step && child.spot.iteration.index() == place.index;
+        let tries: Vec<&RunView> =
+            self.view.children.iter().filter(own).filter_map(|child| self.evidence.runs.get(&child.run)).collect();
+        let (last, before) = tries.split_last()?;
+        if !before.is_empty() {
+            self.evidence.world.trace.count("flows that were run again");
+        }
+        for wrong in before.iter().filter(|tried| !failed_in_passing(tried)) {
+            self.broken(format!(
+                "ran {} again, and {} {}",
+                place.step.id,
+                wrong.record.id,
+                wrong.record.status.as_str()
+            ));
+        }
+        let (count, late) = (tries.len() as u64, matches!(place.found.failure, Some(Failure::TimedOut { .. })));
+        if count > attempts || count < attempts && failed_in_passing(last) && !late {
+            self.broken(format!("ran {} {count} times, and may {attempts} times", place.step.id));
+        }
+        Some(last)
     }
 
     pub(super) fn wait(&mut self, kept: bool, ms: u64) {
@@ -139,6 +165,10 @@ impl<'a> Walk<'a> {
         let taken = if outcome == "approve" { "then" } else { "else" };
         self.way(Place { found: way, ..place }, taken, &[("then", approved), ("else", rejected)])
     }
+}
+
+fn failed_in_passing(view: &RunView) -> bool {
+    view.dead_letter.as_ref().is_some_and(|letter| letter.failure.may_pass())
 }
 
 /// Whether a run was begun by a call that did not wait for its end.
