@@ -30,6 +30,12 @@ impl PollState {
         wait_ms
     }
 
+    /// Takes in that the credential of the connection is refused: nobody asks until it has
+    /// another one.
+    pub(crate) fn refused(&mut self, failure: &Failure) {
+        self.problem = Some(failure.to_problem());
+    }
+
     /// Takes a failure in; gives the wait before the next poll.
     pub(crate) fn failed(&mut self, now_ms: u64, failure: &Failure, every_ms: u64, chance: u64) -> u64 {
         self.last_ms = Some(now_ms);

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use flow::{Poll, Start};
-use model::{Failure, Problem, RunId};
+use model::{Failure, Problem, Remedy, RunId};
 use sandbox::{Answer, Item, Page, Position, Report};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,6 +72,8 @@ enum Polled {
     /// There is more already.
     More,
     Failed(Failure),
+    /// The remote refuses the credential of the connection, which is marked.
+    Refused(Failure),
 }
 
 impl Engine {
@@ -84,23 +86,44 @@ impl Engine {
             return Ok(());
         };
         let polled = self.poll_pages(published, poll).await;
-        let (now_ms, chance) = (self.now_ms(), self.0.clock.random());
-        let wait_ms = self.0.polls.change(&alarm, |state| match &polled {
-            Ok(Polled::Failed(failure)) => state.failed(now_ms, failure, poll.every_ms, chance),
-            Ok(Polled::More) => state.succeeded(now_ms, 1),
-            Ok(Polled::Done) => state.succeeded(now_ms, jitter_ms(poll.every_ms, chance)),
-            Err(_) => backoff_ms(1, chance),
-        });
+        let now_ms = self.now_ms();
+        let wait_ms = self.take_in(&alarm, poll, &polled, now_ms);
         drop(only_one);
         // A flow that was published with another trigger meanwhile has its own alarm.
         if self.still_polls(published, poll) {
-            self.0.alarms.set(alarm, Some(now_ms + wait_ms));
+            self.0.alarms.set(alarm, wait_ms.map(|wait_ms| now_ms + wait_ms));
+            if wait_ms.is_none() && self.refused_for(published, poll).is_none() {
+                // Another credential came between the refusal and the alarm.
+                self.arm(published);
+            }
         }
-        if let Ok(Polled::Failed(failure)) = &polled {
+        if let (Ok(Polled::Failed(failure)), Some(wait_ms)) = (&polled, wait_ms) {
             let flow = published.plan().id();
             tracing::warn!(%flow, environment = %published.environment, problem = failure.to_problem().what, again_in_ms = wait_ms, "a poll failed");
         }
         polled.map(drop)
+    }
+
+    /// Takes in how a poll went. The wait before the next one; none: until the connection
+    /// has another credential.
+    fn take_in(&self, alarm: &Alarm, poll: &Poll, polled: &Result<Polled, EngineError>, now_ms: u64) -> Option<u64> {
+        let chance = self.0.clock.random();
+        self.0.polls.change(alarm, |state| match polled {
+            Ok(Polled::Failed(failure)) => Some(state.failed(now_ms, failure, poll.every_ms, chance)),
+            Ok(Polled::Refused(failure)) => {
+                state.refused(failure);
+                None
+            }
+            Ok(Polled::More) => Some(state.succeeded(now_ms, 1)),
+            Ok(Polled::Done) => Some(state.succeeded(now_ms, jitter_ms(poll.every_ms, chance))),
+            Err(_) => Some(backoff_ms(1, chance)),
+        })
+    }
+
+    /// What the remote said of the credential that this poll would use.
+    fn refused_for(&self, published: &Published, poll: &Poll) -> Option<Failure> {
+        let connection = self.live_connection(&published.environment, poll.connection.as_ref()?).ok()?;
+        self.refusal_of(&connection).map(|refusal| refusal.failure)
     }
 
     async fn poll_pages(&self, published: &Arc<Published>, poll: &Poll) -> Result<Polled, EngineError> {
@@ -108,9 +131,15 @@ impl Engine {
             if self.0.queue.is_closed() || self.check_room(published).is_err() {
                 return Ok(Polled::More);
             }
+            if let Some(failure) = self.refused_for(published, poll) {
+                return Ok(Polled::Refused(failure));
+            }
             let record = self.poll_record(published, poll)?;
-            let page = match self.call_poll(published, poll, &record).await.outcome.and_then(Answer::into_page) {
+            let page = match self.ask_for_page(published, poll, &record).await?.and_then(Answer::into_page) {
                 Ok(page) => page,
+                Err(failure) if failure.remedy() == Remedy::Reauthorise && poll.connection.is_some() => {
+                    return Ok(Polled::Refused(failure));
+                }
                 Err(failure) => return Ok(Polled::Failed(failure)),
             };
             let more = page.more;
@@ -123,6 +152,30 @@ impl Engine {
             }
         }
         Ok(Polled::More)
+    }
+
+    /// Asks once. A credential that is refused is tried once more at once, as runs do: it
+    /// may have been replaced just now, or the remote be mistaken. Then it is marked.
+    async fn ask_for_page(
+        &self,
+        published: &Published,
+        poll: &Poll,
+        record: &PollRecord,
+    ) -> Result<Result<Answer, Failure>, EngineError> {
+        let mut outcome = self.call_poll(published, poll, record).await.outcome;
+        let is_refused = |outcome: &Result<Answer, Failure>| {
+            outcome.as_ref().is_err_and(|failure| failure.remedy() == Remedy::Reauthorise)
+        };
+        if let Some(connection) = poll.connection.as_ref().filter(|_| is_refused(&outcome)) {
+            let asked = self.live_connection(&published.environment, connection).ok();
+            outcome = self.call_poll(published, poll, record).await.outcome;
+            if let (Some(asked), Err(failure)) = (asked, &outcome)
+                && failure.remedy() == Remedy::Reauthorise
+            {
+                self.note_refused_poll(published.plan().id(), &asked, failure).await?;
+            }
+        }
+        Ok(outcome)
     }
 
     async fn call_poll(&self, published: &Published, poll: &Poll, record: &PollRecord) -> Report {

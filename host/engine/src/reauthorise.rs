@@ -1,7 +1,8 @@
-//! Credentials that a remote refuses: the runs wait, and a person mends it once for all.
+//! Credentials that a remote refuses: runs and polls wait, and a person mends it once
+//! for all.
 //!
-//! A connection is marked together with the first run that waits for it; further calls
-//! over it are not made. Invariants: a mark means one credential, so that it says nothing
+//! A connection is marked together with the first run that waits for it, or by a poll;
+//! further calls over it are not made. Invariants: a mark means one credential, so that it says nothing
 //! of the next one; whoever waits is found by a row of its own, written in the batch in
 //! which it begins to wait, and is woken by its inbox, whatever crashes in between.
 
@@ -9,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use flow::{After, Entry};
-use model::{ConnectionId, Environment, Failure, RunId, StepId};
+use model::{ConnectionId, Environment, Failure, FlowId, RunId, StepId};
 use serde::{Deserialize, Serialize};
 use store::{Batch, Order};
 
@@ -18,7 +19,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::flows::PAGE;
 use crate::inbox::Message;
-use crate::records::{OPEN, PARKED, REFUSALS, Timer};
+use crate::records::{ConnectionRecord, OPEN, PARKED, REFUSALS, Timer};
 use crate::run::{Run, connection_of};
 
 /// A credential that the remote refused.
@@ -26,8 +27,12 @@ use crate::run::{Run, connection_of};
 pub struct CredentialRefusal {
     /// When.
     pub at_ms: u64,
-    /// To which run.
-    pub run: RunId,
+    /// To which run; none: to a flow's poll.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// To the poll of which flow; none: to a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<FlowId>,
     /// What it said.
     pub failure: Failure,
     /// Which credential: how often it had been replaced before.
@@ -104,7 +109,8 @@ impl Engine {
     ) -> Result<Option<Refused>, EngineError> {
         let Some(connection) = connection_of(run.flow.plan(), step).cloned() else { return Ok(None) };
         let environment = run.record.environment.clone();
-        let refusal = CredentialRefusal { at_ms: self.now_ms(), run: run.id().clone(), failure, renewals };
+        let refusal =
+            CredentialRefusal { at_ms: self.now_ms(), run: Some(run.id().clone()), flow: None, failure, renewals };
         let parts = [environment.as_str().as_bytes(), connection.as_str().as_bytes(), run.id().as_str().as_bytes()];
         batch.put(PARKED.key(&parts), b"");
         let marked = self.0.refusals.get(&environment, &connection);
@@ -123,14 +129,42 @@ impl Engine {
     pub(crate) async fn note_refused(&self, run: &Run, refused: Vec<Refused>) -> Result<(), EngineError> {
         let environment = &run.record.environment;
         for Refused { connection, refusal } in refused {
-            let known = self.0.refusals.get(environment, &connection);
-            if known.is_none_or(|known| known.renewals < refusal.renewals) {
-                tracing::warn!(%connection, %environment, problem = refusal.failure.to_problem().what, "the connection needs another credential");
-                self.0.refusals.put(environment, &connection, refusal);
-            }
+            self.mark(environment, &connection, refusal);
             self.resume_parked(environment, &connection).await?;
         }
         Ok(())
+    }
+
+    /// Marks a connection that a flow's poll was refused over, durably, so that nobody asks
+    /// over it in vain. What was replaced since then is not marked.
+    pub(crate) async fn note_refused_poll(
+        &self,
+        flow: &FlowId,
+        connection: &LiveConnection,
+        failure: &Failure,
+    ) -> Result<(), EngineError> {
+        let ConnectionRecord { environment, id, renewals, .. } = &connection.record;
+        let _one_at_a_time = self.0.administration.lock().await;
+        let now = self.live_connection(environment, id).ok();
+        if now.is_none_or(|now| now.record.renewals != *renewals || self.refusal_of(&now).is_some()) {
+            return Ok(());
+        }
+        let flow = Some(flow.clone());
+        let refusal =
+            CredentialRefusal { at_ms: self.now_ms(), run: None, flow, failure: failure.clone(), renewals: *renewals };
+        let mut batch = Batch::new();
+        REFUSALS.put(&mut batch, &[environment.as_str().as_bytes(), id.as_str().as_bytes()], &refusal)?;
+        self.0.store.commit(batch).await?;
+        self.mark(environment, id, refusal);
+        Ok(())
+    }
+
+    fn mark(&self, environment: &Environment, connection: &ConnectionId, refusal: CredentialRefusal) {
+        let known = self.0.refusals.get(environment, connection);
+        if known.is_none_or(|known| known.renewals < refusal.renewals) {
+            tracing::warn!(%connection, %environment, problem = refusal.failure.to_problem().what, "the connection needs another credential");
+            self.0.refusals.put(environment, connection, refusal);
+        }
     }
 
     /// A connection's credential works again: it is marked no more.
@@ -143,6 +177,7 @@ impl Engine {
         REFUSALS.delete(&mut batch, &[record.environment.as_str().as_bytes(), record.id.as_str().as_bytes()]);
         self.0.store.commit(batch).await?;
         self.0.refusals.remove(&record.environment, &record.id);
+        self.connection_changed(&record.environment, &record.id);
         self.resume_parked(&record.environment, &record.id).await
     }
 

@@ -310,7 +310,10 @@ fn show(reply: Reply<ConnectionView>) -> Answer {
     lines.extend(record.renewed_at_ms.map(|at_ms| format!("  renewed    {}", time(at_ms))));
     if let Some(refusal) = &view.needs_reauthorisation {
         let what = refusal.failure.to_problem().what;
-        lines.push(format!("  {}    {what}, {}, run {}", paint.bad("refused"), time(refusal.at_ms), refusal.run));
+        let run = refusal.run.as_ref().map(|run| format!(", run {run}"));
+        let poll = refusal.flow.as_ref().map(|flow| format!(", the poll of flow {flow}"));
+        let whom = run.or(poll).unwrap_or_default();
+        lines.push(format!("  {}    {what}, {}{whom}", paint.bad("refused"), time(refusal.at_ms)));
         let environment = &record.environment;
         let fix = format!("sluice connection update {} --environment {environment} --secret-file FILE", record.id);
         lines.push(format!("  who acts   an administrator: {fix}"));

@@ -82,7 +82,7 @@ async fn runs_wait_for_another_credential_and_go_on_in_order() {
     in_time(&clock, "it waits", || all_are(&host, &runs, RunStatus::NeedsReauthorisation)).await;
     assert_eq!(service.lock().calls, 2, "one call, and another one at once");
     let refusal = in_time(&clock, "the connection is marked", || show(&host).needs_reauthorisation).await;
-    assert_eq!((&refusal.run, &refusal.failure), (&runs[0], &Failure::AuthExpired));
+    assert_eq!((refusal.run.as_ref(), &refusal.failure), (Some(&runs[0]), &Failure::AuthExpired));
     assert!(host.engine.connections().iter().any(|listed| listed.needs_reauthorisation.is_some()));
 
     runs.extend([start(&host, 1).await, start(&host, 2).await]);

@@ -80,23 +80,23 @@ async fn an_empty_poll_writes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_back_off_and_are_shown_and_a_mended_connection_is_asked_at_once() {
+async fn failures_back_off_and_are_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     let (clock, remote) = (ManualClock::at("2026-05-01T00:00:00Z"), Shared::new(10));
     let host = host(folder.path(), &clock, &remote).await;
     host.publish(&polled("every: 1m, from: beginning")).await;
     first_poll(&host, "news").await;
-    remote.lock().failures.extend([Failure::Transient { message: "reset".to_owned() }, Failure::AuthExpired]);
+    let gone = Failure::NotFound { message: "the board is gone".to_owned() };
+    remote.lock().failures.extend([Failure::Transient { message: "reset".to_owned() }, gone.clone()]);
     remote.lock().items = 1;
     clock.pass(2 * MINUTE_MS);
     let view = until("the first failure", || Some(host.poll("news")).filter(|view| view.failures == 1)).await;
     let wait = |view: &engine::PollView| view.next_ms.unwrap_or_default().saturating_sub(clock.now());
     let settled = until("its wait", || Some(host.poll("news")).filter(|view| view.next_ms.is_some())).await;
     assert!(wait(&settled) <= 30_000 && view.problem.is_some(), "{settled:?}");
-    let code = |view: &engine::PollView| view.problem.as_ref().map(|problem| problem.code.clone());
-    let wanted = Some(Failure::AuthExpired.to_problem().code);
-    let expired = |view: &engine::PollView| code(view) == wanted && view.next_ms.is_some();
-    let view = in_time(&clock, "the second failure", || Some(host.poll("news")).filter(expired)).await;
+    let wanted = Some(gone.to_problem().code);
+    let is_gone = |view: &engine::PollView| code(view) == wanted && view.next_ms.is_some();
+    let view = in_time(&clock, "the second failure", || Some(host.poll("news")).filter(is_gone)).await;
     assert!(wait(&view) >= HOUR_MS / 3, "a person has to act first: {view:?}");
     connect(&host.engine).await;
     let soon = host.poll("news").next_ms.is_none_or(|at_ms| at_ms <= clock.now() + MINUTE_MS);
@@ -104,6 +104,60 @@ async fn failures_back_off_and_are_shown_and_a_mended_connection_is_asked_at_onc
     in_time(&clock, "it is asked again", || (host.runs("news").len() == 1).then_some(())).await;
     assert_eq!(numbers(&host.events("news", 1).await), [0]);
     until("nothing is wrong any more", || (host.poll("news").failures == 0).then_some(())).await;
+}
+
+fn code(view: &engine::PollView) -> Option<String> {
+    view.problem.as_ref().map(|problem| problem.code.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_credential_is_waited_for_without_asking_and_across_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (clock, remote) = (ManualClock::at("2026-05-01T00:00:00Z"), Shared::new(10));
+    let before = host(folder.path(), &clock, &remote).await;
+    before.publish(&polled("every: 1m, from: beginning")).await;
+    first_poll(&before, "news").await;
+    remote.lock().failures.push_back(Failure::AuthExpired);
+    remote.lock().items = 1;
+    assert_eq!(numbers(&in_time_events(&before, &clock, 1).await), [0], "once more at once: it was a mistake");
+
+    remote.lock().failures.extend([Failure::AuthExpired, Failure::AuthExpired]);
+    remote.lock().items = 2;
+    let expired = |view: &engine::PollView| code(view).as_deref() == Some("auth-expired") && view.next_ms.is_none();
+    in_time(&clock, "it waits", || Some(before.poll("news")).filter(expired)).await;
+    let refusal = before.engine.show_connection(&test(), &account()).expect("known").needs_reauthorisation;
+    let refusal = refusal.expect("marked");
+    assert_eq!((refusal.run, refusal.flow), (None, Some(id("news"))));
+    let standing = before.engine.flow_standing(&test(), &id("news")).expect("a standing");
+    let how = standing.waits[0].how.as_deref().expect("a command");
+    assert!(how.starts_with("sluice connection update account --environment test"), "{how}");
+    let asked = remote.lock().polls.len();
+    for _ in 0..50 {
+        clock.pass(10 * HOUR_MS);
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    }
+    assert_eq!(remote.lock().polls.len(), asked, "nobody asks in vain");
+    before.crash().await;
+
+    let host = Host::with_connectors(folder.path(), &clock, std::sync::Arc::new(remote.clone()));
+    host.engine.run().expect("running");
+    in_time(&clock, "it waits again", || Some(host.poll("news")).filter(expired)).await;
+    assert_eq!(remote.lock().polls.len(), asked, "nor after a restart");
+    let renewal = engine::Renewal { secret: Some("another token".into()), ..engine::Renewal::default() };
+    host.engine.update_connection(&test(), &account(), renewal).await.expect("updated");
+    assert_eq!(numbers(&in_time_events(&host, &clock, 2).await), [0, 1]);
+    until("nothing is wrong any more", || host.poll("news").problem.is_none().then_some(())).await;
+    assert_eq!(host.engine.flow_standing(&test(), &id("news")).expect("a standing").waits, []);
+}
+
+fn account() -> model::ConnectionId {
+    "account".parse().expect("a name")
+}
+
+/// The events of so many runs, which come as time goes on.
+async fn in_time_events(host: &Host, clock: &ManualClock, count: usize) -> Vec<Value> {
+    in_time(clock, "the runs are there", || (host.runs("news").len() == count).then_some(())).await;
+    host.events("news", count).await
 }
 
 #[tokio::test(start_paused = true)]
