@@ -11,6 +11,7 @@ use std::sync::Arc;
 use model::{Environment, FlowId, Problem, RunId};
 use store::{Batch, Order};
 
+use crate::catalogue::Known;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::flows::{FlowView, Flows, PAGE, Published};
@@ -101,6 +102,10 @@ impl Engine {
         if let Some(problem) = self.taken_back(&earlier) {
             return Err(EngineError::Refused(problem));
         }
+        let problems = self.check_calls(environment, earlier.plan());
+        if !problems.is_empty() {
+            return Err(EngineError::Invalid(problems));
+        }
         record.version = version;
         record.retired = None;
         let resumes = record.paused.take_if(|paused| paused.cause.is_some()).is_some();
@@ -109,6 +114,12 @@ impl Engine {
             self.wake_flow(environment, id)?;
         }
         self.flow(environment, id)
+    }
+
+    /// What publishing says of the flows that a plan calls, as they are by now.
+    fn check_calls(&self, environment: &Environment, plan: &flow::Plan) -> Vec<Problem> {
+        let known = Known { catalogue: &self.0.catalogue, flows: &self.0.flows, environment };
+        flow::check_calls(plan, &known)
     }
 
     /// Writes a flow's record, then makes it hold. Call with `administration` held.

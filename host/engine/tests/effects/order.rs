@@ -284,19 +284,19 @@ async fn runs_of_other_flows_stand_in_line_too_and_never_wait_for_themselves() {
     assert_eq!(service.marks("a"), ["a/0", "a/1", "a/2"]);
     assert_eq!(service.lock().overlaps, Vec::<String>::new());
 
-    // Rolled back into a circle that no check of a document could see.
-    host.publish(&called("  - { id: round, transform: 1 }")).await;
+    // A circle that no check of a document can see: a run keeps its version.
     let middle = "version: 1\nid: middle\nname: Middle\ntrigger: { call: {} }\nsteps:\n  - { id: back, call: called, input: {} }\n";
     let plain = middle.replace("call: called, input: {}", "transform: 1");
     host.publish(&plain).await;
-    host.publish(&called("  - { id: round, call: middle, input: {} }")).await;
-    let rolled = host.engine.rollback_flow(&test(), &id("called"), Some(2)).await.expect("rolled back");
-    assert_eq!(rolled.version, 2);
-    host.publish(middle).await;
-    host.engine.rollback_flow(&test(), &id("called"), Some(3)).await.expect("rolled back");
+    host.publish(&called("  - { id: rest, wait: { for: 1h } }\n  - { id: round, call: middle, input: {} }")).await;
     let start = "version: 1\nid: start\nname: Start\ntrigger: { manual: {} }\nsteps:\n  - { id: call, call: called, input: {} }\n";
     host.publish(start).await;
     let run = host.engine.start(&test(), &id("start"), json!({}), "ana").await.expect("started");
+    let resting = || (host.runs("called").last()?.status == RunStatus::Waiting).then_some(());
+    until("the run of the flow called rests", resting).await;
+    host.publish(&called("  - { id: round, transform: 1 }")).await;
+    host.publish(middle).await;
+    clock.pass(3_600_000);
     ended(&host, &clock, std::slice::from_ref(&run)).await;
     let letters = host.engine.dead_letters(None, 10).expect("listed");
     assert!(letters.iter().any(|letter| letter.problem.code == "waits-for-itself"), "{letters:?}");

@@ -98,6 +98,27 @@ async fn rolling_back_takes_an_earlier_version_and_numbers_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rolling_back_is_refused_where_flows_would_call_each_other_without_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::open(folder.path(), &clock(), 100);
+    let flow = |id: &str, calls: Option<&str>| {
+        let steps = calls.map_or_else(|| "[]".to_owned(), |calls| format!("[{{ id: go, call: {calls} }}]"));
+        format!("version: 1\nid: {id}\nname: X\ntrigger: {{ call: {{}} }}\nsteps: {steps}\n")
+    };
+    host.publish(&flow("leaf", None)).await;
+    host.publish(&flow("one", Some("leaf"))).await;
+    host.publish(&flow("one", None)).await;
+    host.publish(&flow("leaf", Some("one"))).await;
+    let rolled = host.engine.rollback_flow(&test(), &id("one"), Some(1)).await;
+    let Err(EngineError::Invalid(problems)) = rolled else { panic!("{rolled:?}") };
+    assert_eq!((problems.len(), problems[0].code.as_str()), (1, "call-cycle"));
+    assert!(problems[0].to_string().contains("one > leaf > one"), "{}", problems[0]);
+    assert_eq!(host.engine.flow(&test(), &id("one")).expect("a flow").version, 2, "nothing has changed");
+    host.engine.rollback_flow(&test(), &id("leaf"), Some(1)).await.expect("no way back any more");
+    host.engine.rollback_flow(&test(), &id("one"), Some(1)).await.expect("rolled back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retired_flow_takes_nothing_and_ends_what_is_open() {
     let folder = tempfile::tempdir().expect("a folder");
     let host = Host::open(folder.path(), &clock(), 100);
