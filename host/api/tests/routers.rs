@@ -181,6 +181,58 @@ async fn a_host_that_drains_takes_nothing_new() {
 }
 
 #[tokio::test]
+async fn a_connection_takes_other_secrets() {
+    let bench = Bench::new();
+    bench.connect("hook").await.status_is(201);
+    bench.apply(WEBHOOK).await.status_is(201);
+    let path = "/api/v1/connections/test/hook/update";
+    for (path, update, status, code) in [
+        (path, json!({}), 422, "nothing-new"),
+        (path, json!({ "secret": "a token of nobody" }), 422, "no-credential"),
+        (path, json!({ "webhook_secret": "short" }), 422, "secret-too-short"),
+        (path, json!({ "webhok_secret": "a longer one" }), 400, "wrong-document"),
+        ("/api/v1/connections/test/hok/update", json!({ "webhook_secret": "a longer one" }), 404, "unknown-connection"),
+        (
+            "/api/v1/connections/prod/hook/update",
+            json!({ "webhook_secret": "a longer one" }),
+            404,
+            "unknown-connection",
+        ),
+    ] {
+        bench.admin_json(path, &update).await.is(status, code);
+    }
+    let sent = async |number: u32, secret: &str| {
+        let body = format!("{{\"id\":\"order-{number}\",\"total\":3}}");
+        bench.hook("/hooks/test/orders", &[("x-signature", &bench::sign_with(secret, body.as_bytes()))], &body).await
+    };
+    sent(1, bench::SECRET).await.status_is(202);
+    let updated = bench.admin_json(path, &json!({ "webhook_secret": "another secret" })).await;
+    updated.status_is(200);
+    assert_eq!(updated.body["id"], "hook");
+    assert!(!updated.body.to_string().contains("another secret"), "{}", updated.body);
+    sent(2, bench::SECRET).await.is(401, "signature");
+    sent(3, "another secret").await.status_is(202);
+}
+
+#[tokio::test]
+async fn a_connector_that_is_not_there_is_asked_nothing() {
+    let bench = Bench::new();
+    let path = "/api/v1/plugins/slack/ask";
+    for (question, status, code) in [
+        (json!({ "environment": "test", "ask": { "choices": { "field": "channel" } } }), 404, "unknown-plugin"),
+        (json!({ "environment": "test", "ask": { "fields": { "object": "card" } } }), 404, "unknown-plugin"),
+        (
+            json!({ "environment": "test", "ask": { "poll": { "trigger": "new-card", "from": "now" } } }),
+            404,
+            "unknown-plugin",
+        ),
+        (json!({ "environment": "test", "ask": { "guess": {} } }), 400, "wrong-document"),
+    ] {
+        bench.admin_json(path, &question).await.is(status, code);
+    }
+}
+
+#[tokio::test]
 async fn no_secret_comes_back() {
     let bench = Bench::new();
     let made: Reply = bench.connect("hook").await;
