@@ -284,7 +284,9 @@ const TIDY_SEEN_ROUNDS: u64 = 180;
 impl Engine {
     async fn forget_old(&self) -> Result<(), EngineError> {
         self.forget_seen().await?;
-        self.forget_settled().await
+        self.forget_settled().await?;
+        let _one_at_a_time = self.0.administration.lock().await;
+        self.forget_state().await
     }
 }
 

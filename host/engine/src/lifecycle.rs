@@ -60,8 +60,8 @@ impl Engine {
         self.flow(environment, id)
     }
 
-    /// Ends a flow: no new events; its open runs go on to their end. Publishing it
-    /// again brings it back.
+    /// Ends a flow: no new events; its open runs go on to their end. What connectors kept
+    /// for it is forgotten after that. Publishing it again brings it back.
     ///
     /// # Errors
     /// When there is no such flow.
@@ -75,6 +75,7 @@ impl Engine {
         if was_paused {
             self.wake_flow(environment, id)?;
         }
+        self.forget_state().await?;
         self.flow(environment, id)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Owns the quota and the versions. Each write is one batch of the value and the use of
 //! the whole, so that a crash cannot part them; writers of one flow take turns, so that
-//! a compare-and-set compares with what it replaces.
+//! a compare-and-set compares with what it replaces. What was kept for a flow goes when
+//! it is retired and nothing of it is under way.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
@@ -12,10 +13,13 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use model::{Environment, FlowId, PluginId};
 use sandbox::{Boxed, Expected, StateEntry, StateError, StateStore, Swap};
 use serde::{Deserialize, Serialize};
-use store::{Batch, Store, Table};
+use store::{Batch, Order, Store, Table};
 use tokio::sync::Mutex;
 
+use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::flows::PAGE;
+use crate::records::{RUNS_OF_FLOW, SUBSCRIPTIONS};
 
 /// All values and keys of one connector in one flow. 1 MiB: notes, not data.
 const BYTES_MAX: u64 = 1 << 20;
@@ -134,6 +138,25 @@ impl ConnectorState {
         Ok(true)
     }
 
+    /// Forgets everything. The row that says how much is kept goes last: what is cut short
+    /// is found again.
+    async fn forget(&self) -> Result<(), EngineError> {
+        let _turn = self.turn().lock().await;
+        let parts = self.parts("");
+        let values = VALUES.key(&parts[..3]);
+        loop {
+            let rows = self.store.scan(&values, None, PAGE, Order::Ascending)?;
+            let mut batch = Batch::new();
+            rows.iter().for_each(|(key, _)| batch.delete(key));
+            if rows.len() < PAGE {
+                USES.delete(&mut batch, &parts[..3]);
+                self.store.commit(batch).await?;
+                return Ok(());
+            }
+            self.store.commit(batch).await?;
+        }
+    }
+
     async fn commit(&self, mut batch: Batch, used: &UseRecord) -> Result<(), StateError> {
         USES.put(&mut batch, &self.parts("")[..3], used).map_err(failed)?;
         self.store.commit(batch).await.map(|_| ()).map_err(|error| failed(EngineError::from(error)))
@@ -175,6 +198,41 @@ impl StateStore for ConnectorState {
     fn delete(&self, key: String) -> Boxed<'_, Result<bool, StateError>> {
         Box::pin(async move { self.remove(&key).await })
     }
+}
+
+impl Engine {
+    /// Forgets what connectors kept for flows that are retired, once no run of theirs and
+    /// no webhook of theirs needs it any more. Call with `administration` held.
+    pub(crate) async fn forget_state(&self) -> Result<(), EngineError> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = USES.list(&*self.0.store, &[], after.as_deref(), PAGE, Order::Ascending)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.to_vec());
+            for owner in page.iter().filter_map(|(key, _)| owner(key)) {
+                if self.is_over_for(&owner)? {
+                    let (store, turns) = (self.0.store.clone(), self.0.state_turns.clone());
+                    ConnectorState { store, turns, owner }.forget().await?;
+                }
+            }
+        }
+    }
+
+    fn is_over_for(&self, [environment, _, flow]: &[String; 3]) -> Result<bool, EngineError> {
+        let (Ok(place), Ok(id)) = (environment.parse(), flow.parse()) else { return Ok(false) };
+        if self.0.flows.record(&place, &id).is_none_or(|record| record.retired.is_none()) {
+            return Ok(false);
+        }
+        let parts = [environment.as_bytes(), flow.as_bytes()];
+        let open = self.0.store.scan(&RUNS_OF_FLOW.key(&parts), None, 1, Order::Ascending)?;
+        Ok(open.is_empty() && SUBSCRIPTIONS.get(&*self.0.store, &parts)?.is_none())
+    }
+}
+
+/// Environment, connector and flow, from a key.
+fn owner(key: &[u8]) -> Option<[String; 3]> {
+    let parts = USES.parts(key)?.into_iter().map(String::from_utf8);
+    parts.collect::<Result<Vec<_>, _>>().ok()?.try_into().ok()
 }
 
 #[cfg(test)]

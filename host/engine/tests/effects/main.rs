@@ -6,6 +6,7 @@ mod world;
 
 mod again;
 mod explained;
+mod kept;
 mod order;
 mod reauthorise;
 mod service;

@@ -11,7 +11,7 @@ use engine::{Accepted, Connector, Connectors, Engine, EngineError, Incoming, New
 use futures_util::future::BoxFuture;
 use model::{Credential, Digest, Failure, Manifest, Problem, RunId};
 use policy::Grant;
-use sandbox::{Answer, Call, Event, Report, Work};
+use sandbox::{Answer, Call, Event, Expected, Report, Work};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -40,6 +40,8 @@ pub(crate) struct Known {
     pub(crate) calls: usize,
     /// The next answers, as long as there are any.
     pub(crate) failures: VecDeque<Failure>,
+    /// The marks that each call found in its connector's state, when it was to keep its own.
+    pub(crate) kept: Vec<Option<String>>,
     /// Whether the account's credential is refused.
     pub(crate) expired: bool,
     /// Refusals are answered only with one of these permits.
@@ -104,6 +106,12 @@ impl Service {
             return Err(Failure::AuthExpired);
         }
         self.begin(&mark, &line)?;
+        if let (Some(state), true) = (&call.services.state, input["keep"] == json!(true)) {
+            let before = state.get("mark".to_owned()).await.expect("readable");
+            let before = before.map(|entry| String::from_utf8(entry.value).expect("text"));
+            self.lock().kept.push(before);
+            state.set("mark".to_owned(), Expected::Anything, mark.clone().into_bytes()).await.expect("kept");
+        }
         // Others have their turn while the service thinks.
         tokio::time::sleep(Duration::from_millis(1)).await;
         let mut known = self.lock();
