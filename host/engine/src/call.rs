@@ -93,8 +93,8 @@ impl CallTarget {
     }
 }
 
-/// A call waits so long for one of its connection's or plugin's slots; then its worker
-/// has better things to do.
+/// A call waits so long for one of its connection's or plugin's slots, and for the calls
+/// that it would disturb; then its worker has better things to do.
 const SLOT_WITHIN: Duration = Duration::from_secs(1);
 /// And comes back after this.
 const SLOT_AGAIN_MS: u64 = 1_000;
@@ -233,6 +233,13 @@ impl Engine {
         let authority = self.0.catalogue.authority(whom.environment, installed, &target.part(), connection)?;
         if let CallTarget::Action { operation, input } = &target {
             check_input(installed.taken(operation)?, input)?;
+        }
+        let turn = self.turn_of(&target, installed, whom.environment, connection);
+        let Ok(_turn) = tokio::time::timeout(SLOT_WITHIN, turn).await else {
+            return Err(Failure::RateLimited { retry_after_ms: Some(SLOT_AGAIN_MS) });
+        };
+        if let Err(wait_ms) = self.take_pace(&target, installed, whom.environment, connection) {
+            return Err(Failure::RateLimited { retry_after_ms: Some(wait_ms) });
         }
         let component = self.component(installed).await.map_err(|problem| Failure::Unavailable { problem })?;
         let mut limits = authority.limits();

@@ -21,6 +21,7 @@ use crate::duplicates::Uncounted;
 use crate::error::EngineError;
 use crate::flows::{Flows, PAGE};
 use crate::hooks::Hooks;
+use crate::pace::Pace;
 use crate::poll_state::Polls;
 use crate::queue::Queue;
 use crate::reauthorise::Refusals;
@@ -81,6 +82,7 @@ pub(crate) struct Inner {
     pub(crate) queue: Arc<Queue>,
     pub(crate) ids: RunIds,
     pub(crate) refusals: Refusals,
+    pub(crate) pace: Pace,
     pub(crate) uncounted: Uncounted,
     /// The last number given in a line of runs.
     pub(crate) order: std::sync::Mutex<u64>,
@@ -126,6 +128,7 @@ impl Engine {
             flows,
             ids: RunIds::default(),
             refusals: Refusals::default(),
+            pace: Pace::default(),
             uncounted: Uncounted::default(),
             order: std::sync::Mutex::default(),
             alarms: Alarms::default(),

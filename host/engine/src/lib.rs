@@ -35,6 +35,7 @@ mod keys;
 mod lifecycle;
 mod listing;
 mod order;
+mod pace;
 mod past;
 mod pauses;
 mod plugins;

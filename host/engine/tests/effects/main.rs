@@ -8,5 +8,6 @@ mod again;
 mod explained;
 mod kept;
 mod order;
+mod pace;
 mod reauthorise;
 mod service;

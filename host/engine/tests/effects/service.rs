@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::world::{Host, ManualClock, id, test};
 
-const GRANT: &str = "version = 1\nplugin = \"service\"\n[operations.note]\n[operations.fire]\n[operations.events]\n[operations.check]\n\
+const GRANT: &str = "version = 1\nplugin = \"service\"\n[operations.note]\n[operations.fire]\n[operations.queue]\n[operations.slow]\n[operations.events]\n[operations.check]\n\
                      [limits]\nrequests_per_minute = 60000\nconcurrency = 64\n";
 
 /// One call, as the service saw it.
@@ -215,12 +215,15 @@ fn manifest() -> Value {
             "sample": { "input": { "mark": "a/1" }, "output": {} },
         })
     };
+    let (mut queue, mut slow) = (action("queue", "natural"), action("slow", "natural"));
+    queue["concurrency_key"] = json!("/mark");
+    slow["rate"] = json!({ "calls": 2, "per_s": 60 });
     json!({
         "manifest_version": 1, "id": "service", "version": "1.0.0", "label": "Service", "publisher": "tests",
         "license": "MIT", "support": { "owner": "tests", "contact": "tests@example.com", "policy": "none" },
         "purpose": "Stands for a service.", "data": "Marks.",
         "connection": { "auth": [{ "scheme": "bearer", "help": "a token" }], "check": { "destinations": [] } },
-        "actions": [action("note", "natural"), action("fire", "none")],
+        "actions": [action("note", "natural"), action("fire", "none"), queue, slow],
         "triggers": [{
             "id": "events", "label": "Events", "help": "Fires when delivered.",
             "webhook": {
