@@ -247,7 +247,8 @@ pub(super) struct ApproveStep {
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "published as a schema, never made")]
 struct Approve {
-    /// Who may decide.
+    /// Who is asked to decide. The host tells it; it does not know people's roles, and takes
+    /// the decision of whoever may use its administration.
     role: String,
     /// The question in a line; may hold expressions.
     title: String,
