@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 /// second: soon for a person who makes space, nothing for the host.
 const SPACE_PAUSE: Duration = Duration::from_secs(1);
 
+/// Whoever waits for the rows says so this often. Ten seconds: twenty times what a round
+/// is to take.
+const WAITED_LONG: Duration = Duration::from_secs(10);
+
 /// Why rows are behind although nothing failed.
 const DISK_FULL: &str = "the disk is full";
 
@@ -43,6 +47,8 @@ struct Signals {
     hurry: bool,
     ending: bool,
     short_of_space: bool,
+    /// What the thread is at.
+    doing: &'static str,
     /// Rounds tried so far, those included that found too little space.
     tries: u64,
     failed: Option<Arc<str>>,
@@ -98,10 +104,7 @@ impl Behind {
             if signals.failed.is_some() || signals.short_of_space {
                 return false;
             }
-            signals.hurry = true;
-            signals.dirty = true;
-            self.to_thread.notify_one();
-            signals = self.from_thread.wait(signals).unwrap_or_else(PoisonError::into_inner);
+            signals = self.wait_for_thread(signals);
         }
         true
     }
@@ -121,12 +124,22 @@ impl Behind {
             if signals.short_of_space && signals.tries > tries {
                 return Err(DISK_FULL.into());
             }
-            signals.hurry = true;
-            signals.dirty = true;
-            self.to_thread.notify_one();
-            signals = self.from_thread.wait(signals).unwrap_or_else(PoisonError::into_inner);
+            signals = self.wait_for_thread(signals);
         }
         Ok(())
+    }
+
+    /// Waits until the thread has come a step further.
+    fn wait_for_thread<'a>(&self, mut signals: MutexGuard<'a, Signals>) -> MutexGuard<'a, Signals> {
+        signals.hurry = true;
+        signals.dirty = true;
+        self.to_thread.notify_one();
+        let waited = self.from_thread.wait_timeout(signals, WAITED_LONG);
+        let (signals, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            tracing::warn!(doing = signals.doing, "the rows behind the journal are waited for");
+        }
+        signals
     }
 
     /// Why the rows cannot be used any more.
@@ -147,18 +160,26 @@ impl Behind {
                 self.pause();
                 continue;
             }
+            self.begin("writing rows");
             if let Err(error) = self.round() {
                 self.fail(&error.to_string());
                 return;
             }
+            self.begin("writing the index of a segment");
             self.write_indexes();
             let mut signals = self.signals();
             signals.short_of_space = false;
             signals.tries += 1;
             drop(signals);
             self.from_thread.notify_all();
+            self.begin("copying rows to a fresh file");
             self.maintain();
+            self.begin("waiting for changes");
         }
+    }
+
+    fn begin(&self, doing: &'static str) {
+        self.signals().doing = doing;
     }
 
     /// The rows' upkeep, until the next round is due.
