@@ -114,6 +114,15 @@ impl SimStore {
         resolver.resolve(outcome);
     }
 
+    /// Nobody reads on without power.
+    fn read<T>(&self, outcome: Result<T, ReadError>) -> Result<T, ReadError> {
+        if outcome.is_err() && self.inner_power_is_off() {
+            self.world.trace.note(format_args!("nothing can be read"));
+            self.world.switch.pull(End::PowerLoss);
+        }
+        outcome
+    }
+
     fn inner_power_is_off(&self) -> bool {
         use store::Disk as _;
         self.world.disk().list().is_err()
@@ -148,8 +157,8 @@ impl Store for SimStore {
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
         match self.world.mutant {
-            Some(mutant) => tamper::get(mutant, &self.inner, key),
-            None => self.inner.get(key),
+            Some(mutant) => self.read(tamper::get(mutant, &self.inner, key)),
+            None => self.read(self.inner.get(key)),
         }
     }
 
@@ -157,7 +166,7 @@ impl Store for SimStore {
         if self.world.mutant == Some(Mutant::NoLines) && prefix.starts_with(b"order\0") {
             return Ok(Vec::new());
         }
-        self.inner.scan(prefix, after, limit, order)
+        self.read(self.inner.scan(prefix, after, limit, order))
     }
 
     fn history(
@@ -167,7 +176,7 @@ impl Store for SimStore {
         limit: usize,
         order: Order,
     ) -> Result<Vec<(Bytes, Document)>, ReadError> {
-        let mut found = self.inner.history(group, after, limit, order)?;
+        let mut found = self.read(self.inner.history(group, after, limit, order))?;
         if self.world.mutant == Some(Mutant::HidesHistory) {
             found.retain(|(id, _)| !id.ends_with(b"7"));
         }
@@ -175,11 +184,11 @@ impl Store for SimStore {
     }
 
     fn find_document(&self, id: &[u8]) -> Result<Option<Document>, ReadError> {
-        self.inner.find_document(id)
+        self.read(self.inner.find_document(id))
     }
 
     fn document(&self, document: &Document, prefix: &[u8]) -> Result<Vec<Row>, ReadError> {
-        self.inner.document(document, prefix)
+        self.read(self.inner.document(document, prefix))
     }
 
     fn tidy(&self, now_ms: u64) -> Result<Tidied, TidyError> {
