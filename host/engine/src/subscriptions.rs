@@ -97,7 +97,7 @@ impl SubscriptionRecord {
             url: wanted.url.clone(),
             secret: wanted.secret,
             handle: None,
-            maybe: true,
+            maybe: false,
             made_ms: 0,
             expires_ms: None,
             failures: 0,
@@ -153,12 +153,12 @@ impl Engine {
                     return Ok(());
                 }
                 (Step::Subscribe, record, Some(wanted)) => {
-                    let failures = record.map_or(0, |record| record.failures);
-                    let record = SubscriptionRecord { failures, ..SubscriptionRecord::of(&wanted) };
+                    let (failures, maybe) = record.map_or((0, false), |record| (record.failures, record.maybe));
+                    let record = SubscriptionRecord { failures, maybe, ..SubscriptionRecord::of(&wanted) };
                     self.subscribe(environment, flow, record).await?
                 }
                 (Step::Renew, Some(record), Some(wanted)) => self.renew(environment, flow, record, &wanted).await?,
-                (Step::Find, Some(record), _) => self.subscribe(environment, flow, record).await?,
+                (Step::Find, Some(record), _) => self.find(environment, flow, record).await?,
                 (Step::Unsubscribe, Some(record), _) => self.unsubscribe(environment, flow, record).await?,
                 (Step::Forget | Step::Subscribe | Step::Renew | Step::Find | Step::Unsubscribe, ..) => {
                     self.forget_subscription(environment, flow).await?;
@@ -198,6 +198,23 @@ impl Engine {
         }))
     }
 
+    /// Finds out about an attempt without an answer: making it once more says what is there.
+    async fn find(
+        &self,
+        environment: &Environment,
+        flow: &FlowId,
+        record: SubscriptionRecord,
+    ) -> Result<Option<u32>, EngineError> {
+        let failures = record.failures;
+        let made = self.subscribe(environment, flow, record).await?;
+        if made.is_none() || failures < UNWANTED_FAILURES_MAX {
+            return Ok(made);
+        }
+        tracing::warn!(%flow, %environment, "a webhook that is not wanted any more may be left at the service; look for it there");
+        self.forget_subscription(environment, flow).await?;
+        Ok(None)
+    }
+
     /// Makes one. Some: so many failures in a row.
     async fn subscribe(
         &self,
@@ -207,7 +224,7 @@ impl Engine {
     ) -> Result<Option<u32>, EngineError> {
         let secret = self.ensure_hook_secret(environment, flow).await?;
         record.secret = self.0.hooks.generation(environment, flow);
-        record.maybe = true;
+        let in_doubt = std::mem::replace(&mut record.maybe, true);
         self.keep_subscription(environment, flow, &record).await?;
         let target = CallTarget::Subscribe {
             trigger: record.uses.operation.clone(),
@@ -216,6 +233,8 @@ impl Engine {
             secret,
         };
         let report = self.call_subscription(environment, flow, &record, target).await;
+        // What this attempt is told says nothing of one before it.
+        record.maybe = in_doubt;
         self.take_subscribed(environment, flow, record, report).await
     }
 
@@ -305,7 +324,7 @@ impl Engine {
     ) -> Result<Option<u32>, EngineError> {
         let problem = failure.to_problem();
         tracing::warn!(%flow, %environment, problem = problem.what, "the flow's webhook at the service could not be seen to");
-        record.maybe = record.handle.is_none() && sent && unanswered(failure);
+        record.maybe |= record.handle.is_none() && sent && unanswered(failure);
         record.failures += 1;
         record.problem = Some(problem);
         self.keep_subscription(environment, flow, &record).await?;

@@ -16,7 +16,7 @@ fn wanted() -> Wanted {
 }
 
 fn there(expires_ms: Option<u64>) -> SubscriptionRecord {
-    SubscriptionRecord { handle: Some("7".to_owned()), maybe: false, expires_ms, ..SubscriptionRecord::of(&wanted()) }
+    SubscriptionRecord { handle: Some("7".to_owned()), expires_ms, ..SubscriptionRecord::of(&wanted()) }
 }
 
 #[test]
@@ -25,8 +25,8 @@ fn the_next_step_follows_from_what_is_there_and_what_is_wanted() {
     let other = Wanted { config: json!({ "repository": "b" }), ..wanted.clone() };
     let moved = Wanted { url: "https://host/hooks/test/flow/token".to_owned(), ..wanted.clone() };
     let rotated = Wanted { secret: 2, ..wanted.clone() };
-    let tried = SubscriptionRecord::of(&wanted);
-    let refused = SubscriptionRecord { maybe: false, ..tried.clone() };
+    let refused = SubscriptionRecord::of(&wanted);
+    let tried = SubscriptionRecord { maybe: true, ..refused.clone() };
     for (record, wanted, step) in [
         (None, None, Step::Wait(None)),
         (None, Some(&wanted), Step::Subscribe),

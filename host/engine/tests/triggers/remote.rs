@@ -31,6 +31,8 @@ pub(crate) struct Remote {
     pub(crate) polls: Vec<String>,
     /// The most polls that were under way at once.
     pub(crate) at_once: (usize, usize),
+    /// Whether the next webhook is made and nobody hears of it.
+    pub(crate) loses_answer: bool,
     /// The webhooks that are there: handle, address.
     pub(crate) hooks: Vec<(String, String)>,
     /// What was asked about webhooks: `subscribe`, `renew`, `unsubscribe`.
@@ -147,6 +149,9 @@ impl Remote {
                 handle
             }
         };
+        if std::mem::take(&mut self.loses_answer) {
+            return Err(Failure::Remote { status: 502, message: "the gateway gave up".to_owned() });
+        }
         Ok(Answer::Subscribed(Subscribed { handle, expires_ms: self.life_ms.map(|life_ms| self.now_ms + life_ms) }))
     }
 

@@ -114,6 +114,23 @@ async fn failures_are_shown_with_the_way_by_hand_and_tried_again() {
     assert!(unknown.engine.set_public_url("flows.example.com").is_err());
 }
 
+/// An attempt whose answer is known says nothing of one before it.
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_nobody_heard_of_is_taken_away_although_later_attempts_were_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (clock, remote) = (ManualClock::at("2026-05-01T00:00:00Z"), Shared::new(1));
+    remote.lock().loses_answer = true;
+    let host = host(folder.path(), &clock, &remote).await;
+    host.publish(FLOW).await;
+    until("it was made", || (remote.lock().hooks.len() == 1).then_some(())).await;
+    remote.lock().failures.push_back(Failure::Permanent { message: "maintenance".to_owned() });
+    in_time(&clock, "it is refused", || remote.lock().failures.is_empty().then_some(())).await;
+    let refused = || hook(&host).subscription?.problem.filter(|problem| problem.code != "remote");
+    until("it is known", refused).await;
+    host.publish(BY_HAND).await;
+    in_time(&clock, "nothing is left", || remote.lock().hooks.is_empty().then_some(())).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_secret_of_the_flow_verifies_and_a_rotation_reaches_the_service() {
     let folder = tempfile::tempdir().expect("a folder");
