@@ -16,7 +16,7 @@ use serde_json::Value;
 use store::{Batch, Order};
 
 use crate::alarms::{Alarm, Kind};
-use crate::backoff::backoff_ms;
+use crate::backoff::{asked_for_ms, backoff_ms};
 use crate::call::{CallFor, CallTarget, not_made};
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -165,9 +165,8 @@ impl Engine {
                     None
                 }
             };
-            if let Some(failures) = made {
-                let again_ms = self.now_ms() + backoff_ms(failures, self.0.clock.random());
-                self.0.alarms.set(alarm, Some(again_ms));
+            if let Some(wait_ms) = made {
+                self.0.alarms.set(alarm, Some(self.now_ms() + wait_ms));
                 return Ok(());
             }
         }
@@ -204,7 +203,7 @@ impl Engine {
         environment: &Environment,
         flow: &FlowId,
         record: SubscriptionRecord,
-    ) -> Result<Option<u32>, EngineError> {
+    ) -> Result<Option<u64>, EngineError> {
         let failures = record.failures;
         let made = self.subscribe(environment, flow, record).await?;
         if made.is_none() || failures < UNWANTED_FAILURES_MAX {
@@ -215,13 +214,13 @@ impl Engine {
         Ok(None)
     }
 
-    /// Makes one. Some: so many failures in a row.
+    /// Makes one. Some: it failed, and is tried again after so long.
     async fn subscribe(
         &self,
         environment: &Environment,
         flow: &FlowId,
         mut record: SubscriptionRecord,
-    ) -> Result<Option<u32>, EngineError> {
+    ) -> Result<Option<u64>, EngineError> {
         let secret = self.ensure_hook_secret(environment, flow).await?;
         record.secret = self.0.hooks.generation(environment, flow);
         let in_doubt = std::mem::replace(&mut record.maybe, true);
@@ -244,7 +243,7 @@ impl Engine {
         flow: &FlowId,
         mut record: SubscriptionRecord,
         wanted: &Wanted,
-    ) -> Result<Option<u32>, EngineError> {
+    ) -> Result<Option<u64>, EngineError> {
         let secret = self.ensure_hook_secret(environment, flow).await?;
         let target = CallTarget::Renew {
             trigger: record.uses.operation.clone(),
@@ -272,7 +271,7 @@ impl Engine {
         flow: &FlowId,
         mut record: SubscriptionRecord,
         report: Report,
-    ) -> Result<Option<u32>, EngineError> {
+    ) -> Result<Option<u64>, EngineError> {
         let made = match report.outcome.and_then(Answer::into_subscribed) {
             Ok(made) => made,
             Err(failure) => return self.note_failure(environment, flow, record, &failure, report.sent).await,
@@ -292,7 +291,7 @@ impl Engine {
         environment: &Environment,
         flow: &FlowId,
         record: SubscriptionRecord,
-    ) -> Result<Option<u32>, EngineError> {
+    ) -> Result<Option<u64>, EngineError> {
         let target = CallTarget::Unsubscribe {
             trigger: record.uses.operation.clone(),
             config: Arc::new(record.config.clone()),
@@ -321,14 +320,23 @@ impl Engine {
         mut record: SubscriptionRecord,
         failure: &Failure,
         sent: bool,
-    ) -> Result<Option<u32>, EngineError> {
+    ) -> Result<Option<u64>, EngineError> {
         let problem = failure.to_problem();
         tracing::warn!(%flow, %environment, problem = problem.what, "the flow's webhook at the service could not be seen to");
         record.maybe |= record.handle.is_none() && sent && unanswered(failure);
-        record.failures += 1;
+        let asked_ms = match failure {
+            Failure::RateLimited { retry_after_ms } => *retry_after_ms,
+            _ => None,
+        };
+        // What the service asks for is no failure of it.
+        record.failures += u32::from(asked_ms.is_none());
         record.problem = Some(problem);
         self.keep_subscription(environment, flow, &record).await?;
-        Ok(Some(record.failures))
+        let chance = self.0.clock.random();
+        Ok(Some(match asked_ms {
+            Some(asked_ms) => asked_for_ms(asked_ms, chance),
+            None => backoff_ms(record.failures, chance),
+        }))
     }
 
     async fn keep_subscription(
