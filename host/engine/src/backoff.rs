@@ -20,9 +20,10 @@ pub(crate) fn backoff_ms(failures: u32, chance: u64) -> u64 {
     most / 2 + chance % (most / 2)
 }
 
-/// What a remote asked for, an hour at most, and up to a second more.
+/// What a remote asked for, an hour at most, and up to a second more; never less than
+/// after a first failure, since some ask for nothing.
 pub(crate) fn asked_for_ms(asked_ms: u64, chance: u64) -> u64 {
-    asked_ms.min(MOST_MS) + 1 + chance % 1_000
+    asked_ms.clamp(FIRST_MS / 2, MOST_MS) + 1 + chance % 1_000
 }
 
 #[cfg(test)]
@@ -36,7 +37,8 @@ mod tests {
             assert!(jitter_ms(0, chance) == 1 && jitter_ms(u64::MAX, chance) > u64::MAX / 2);
             assert!((15_000..=30_000).contains(&backoff_ms(1, chance)));
             assert!((30_000..=60_000).contains(&backoff_ms(2, chance)));
-            assert!((2_001..=3_000).contains(&asked_for_ms(2_000, chance)));
+            assert!((20_001..=21_000).contains(&asked_for_ms(20_000, chance)));
+            assert!((15_001..=16_000).contains(&asked_for_ms(0, chance)));
             assert!((MOST_MS..=MOST_MS + 1_000).contains(&asked_for_ms(u64::MAX, chance)));
             assert!((MOST_MS / 2..=MOST_MS).contains(&backoff_ms(u32::MAX, chance)));
         }

@@ -238,9 +238,6 @@ impl Engine {
         let Ok(_turn) = tokio::time::timeout(SLOT_WITHIN, turn).await else {
             return Err(Failure::RateLimited { retry_after_ms: Some(SLOT_AGAIN_MS) });
         };
-        if let Err(wait_ms) = self.take_pace(&target, installed, whom.environment, connection) {
-            return Err(Failure::RateLimited { retry_after_ms: Some(wait_ms) });
-        }
         let component = self.component(installed).await.map_err(|problem| Failure::Unavailable { problem })?;
         let mut limits = authority.limits();
         limits.wall_ms = limits.wall_ms.min(whom.timeout_ms.unwrap_or(u64::MAX));
@@ -260,6 +257,12 @@ impl Engine {
         let Ok(_slots) = tokio::time::timeout(SLOT_WITHIN, session.enter()).await else {
             return Err(Failure::RateLimited { retry_after_ms: Some(SLOT_AGAIN_MS) });
         };
+        // Last of all: what is taken is used.
+        // A poll that is told when to come back does so under another key.
+        let asks = whom.flow.as_deref().filter(|_| matches!(target, CallTarget::Poll { .. })).unwrap_or(&whom.key);
+        if let Err(wait_ms) = self.take_pace(&target, installed, whom.environment, connection, asks) {
+            return Err(Failure::RateLimited { retry_after_ms: Some(wait_ms) });
+        }
         let flow = whom.flow.clone();
         let context = CallContext {
             flow: whom.flow,

@@ -75,7 +75,10 @@ impl Engine {
         if was_paused {
             self.wake_flow(environment, id)?;
         }
-        self.forget_state().await?;
+        // The flow is retired all the same, and the next round of tidying tries again.
+        if let Err(error) = self.forget_state().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, flow = %id, "what connectors kept is not forgotten yet");
+        }
         self.flow(environment, id)
     }
 

@@ -193,6 +193,11 @@ impl Engine {
         }
         if repeatable {
             self.check_repeatable(&parent.record.environment, flow, &spot.step)?;
+            let checked = self.published(&parent.record.environment, flow).map_err(first)?;
+            if !std::sync::Arc::ptr_eq(&published, &checked) {
+                // Published anew meanwhile: which of them was checked is not known.
+                return self.new_child(parent, spot, flow, input, attempt);
+            }
         }
         check_event(&published, input).map_err(first)?;
         let Spot { step, iteration } = spot.clone();

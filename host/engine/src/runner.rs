@@ -327,7 +327,7 @@ impl Engine {
     /// try, since the connector may look for traces of the one before; or given up.
     fn put_resumed(&self, run: &mut Run, batch: &mut Batch, mut call: Call) -> Result<Stepped, EngineError> {
         let again = call.repeatable() && !run.state.is_cancelling();
-        if again && call.attempt < INTERRUPTED_MAX {
+        if again && call.attempt.saturating_sub(call.waits) < INTERRUPTED_MAX {
             call.attempt += 1;
             let (step, iteration, attempt) = (call.step.clone(), call.iteration.clone(), call.attempt);
             run.put_line(batch, self.now_ms(), vec![Entry::Resumed { step, iteration, attempt }], None)?;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use bytes::Bytes;
 use model::{Environment, FlowId, PluginId};
 use sandbox::{Boxed, Expected, StateEntry, StateError, StateStore, Swap};
 use serde::{Deserialize, Serialize};
@@ -204,11 +205,11 @@ impl Engine {
     /// Forgets what connectors kept for flows that are retired, once no run of theirs and
     /// no webhook of theirs needs it any more. Call with `administration` held.
     pub(crate) async fn forget_state(&self) -> Result<(), EngineError> {
-        let mut after: Option<Vec<u8>> = None;
+        let mut after: Option<Bytes> = None;
         loop {
-            let page = USES.list(&*self.0.store, &[], after.as_deref(), PAGE, Order::Ascending)?;
+            let page = self.0.store.scan(&USES.key(&[]), after.as_deref(), PAGE, Order::Ascending)?;
             let Some((last, _)) = page.last() else { return Ok(()) };
-            after = Some(last.to_vec());
+            after = Some(last.clone());
             for owner in page.iter().filter_map(|(key, _)| owner(key)) {
                 if self.is_over_for(&owner)? {
                     let (store, turns) = (self.0.store.clone(), self.0.state_turns.clone());

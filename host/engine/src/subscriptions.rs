@@ -158,7 +158,11 @@ impl Engine {
                     self.subscribe(environment, flow, record).await?
                 }
                 (Step::Renew, Some(record), Some(wanted)) => self.renew(environment, flow, record, &wanted).await?,
-                (Step::Find, Some(record), _) => self.find(environment, flow, record).await?,
+                (Step::Find, Some(record), wanted) => {
+                    // What is wanted now does not wait for what may be left of before.
+                    let failures_max = if wanted.is_some() { 0 } else { UNWANTED_FAILURES_MAX };
+                    self.find(environment, flow, record, failures_max).await?
+                }
                 (Step::Unsubscribe, Some(record), _) => self.unsubscribe(environment, flow, record).await?,
                 (Step::Forget | Step::Subscribe | Step::Renew | Step::Find | Step::Unsubscribe, ..) => {
                     self.forget_subscription(environment, flow).await?;
@@ -197,16 +201,18 @@ impl Engine {
         }))
     }
 
-    /// Finds out about an attempt without an answer: making it once more says what is there.
+    /// Finds out about an attempt without an answer: making it once more says what is
+    /// there. After so many failures it is left as it is.
     async fn find(
         &self,
         environment: &Environment,
         flow: &FlowId,
         record: SubscriptionRecord,
+        failures_max: u32,
     ) -> Result<Option<u64>, EngineError> {
         let failures = record.failures;
         let made = self.subscribe(environment, flow, record).await?;
-        if made.is_none() || failures < UNWANTED_FAILURES_MAX {
+        if made.is_none() || failures < failures_max {
             return Ok(made);
         }
         tracing::warn!(%flow, %environment, "a webhook that is not wanted any more may be left at the service; look for it there");
@@ -328,8 +334,7 @@ impl Engine {
             Failure::RateLimited { retry_after_ms } => *retry_after_ms,
             _ => None,
         };
-        // What the service asks for is no failure of it.
-        record.failures += u32::from(asked_ms.is_none());
+        record.failures += 1;
         record.problem = Some(problem);
         self.keep_subscription(environment, flow, &record).await?;
         let chance = self.0.clock.random();

@@ -222,8 +222,7 @@ impl Behind {
     /// One round, on the caller's thread: everything visible goes to the rows.
     pub(crate) fn round(&self) -> Result<(), RowsError> {
         let Some((changes, place)) = self.overlay.write().begin_drain() else { return Ok(()) };
-        let at_rest = changes.iter().map(|(key, cell)| (key.clone(), cell.at_rest())).collect();
-        self.rows.apply(&at_rest, Mark { store: self.store, place })?;
+        self.rows.apply(&changes, Mark { store: self.store, place })?;
         let drained = self.overlay.write().end_drain(place);
         drop((changes, drained));
         Ok(())

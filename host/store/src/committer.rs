@@ -180,14 +180,19 @@ impl Committer {
         written
     }
 
+    /// Room for what others write.
     fn check_room(&self) -> Result<(), WriteFailure> {
+        self.check_space(self.options.free_bytes_min)
+    }
+
+    /// Whether the rows take more, and the disk has so much space.
+    fn check_space(&self, free_bytes_min: u64) -> Result<(), WriteFailure> {
         if let Some(reason) = self.behind.failed() {
             return Err(WriteFailure::Broken(reason.to_string()));
         }
-        let min = self.options.free_bytes_min;
-        let free = if min == 0 { Ok(u64::MAX) } else { self.journal.files().disk().free_bytes() };
+        let free = if free_bytes_min == 0 { Ok(u64::MAX) } else { self.journal.files().disk().free_bytes() };
         match free {
-            Ok(free) if free < min => Err(WriteFailure::Full),
+            Ok(free) if free < free_bytes_min => Err(WriteFailure::Full),
             Err(error) => Err(WriteFailure::Broken(format!("could not read the free space: {error}"))),
             Ok(_) if self.behind.wait_for_room() => Ok(()),
             Ok(_) => match self.behind.failed() {
@@ -235,8 +240,7 @@ impl Committer {
             return Ok(payload);
         }
         let mut payload = Vec::from(payload);
-        let files = self.journal.files();
-        let reach = Reach { newest: self.journal.place().segment, unlinked: &self.unlinked, files };
+        let reach = Reach { newest: self.journal.place().segment, unlinked: &self.unlinked };
         for retire in retires {
             let body_at = self.journal.next_payload_at() + payload.len() + batch::RETIRED_HEADER_BYTES;
             let body = group.retire(retire, body_at, &self.behind.overlay, &*self.behind.rows, &reach)?;
@@ -297,6 +301,15 @@ impl Committer {
     }
 }
 
+/// What `Committer::carry` did.
+#[derive(Default)]
+pub(crate) struct Carried {
+    /// Values written again.
+    pub(crate) values: u64,
+    /// Segments with living values that could not be read, and so have to stay.
+    pub(crate) unreadable: BTreeSet<u64>,
+}
+
 /// Jobs of those who tidy.
 impl Committer {
     /// After the last durable batch.
@@ -316,10 +329,10 @@ impl Committer {
     }
 
     /// Writes values again whose rows still have them where the pins say.
-    /// Returns how many.
-    pub(crate) fn carry(&mut self, pins: &[(Bytes, Pointer)]) -> Result<u64, WriteFailure> {
-        self.check_room()?;
-        let (mut batch, mut count) = (Batch::new(), 0);
+    pub(crate) fn carry(&mut self, pins: &[(Bytes, Pointer)]) -> Result<Carried, WriteFailure> {
+        // What makes space must not wait for it: as much as sled is left to write in.
+        self.check_space(self.options.free_bytes_min / 2)?;
+        let (mut batch, mut carried) = (Batch::new(), Carried::default());
         for (key, at) in pins {
             let broken = |error: &dyn std::fmt::Display| WriteFailure::Broken(error.to_string());
             let cell = self.behind.overlay.get(&*self.behind.rows, key).map_err(|error| broken(&error))?;
@@ -331,16 +344,20 @@ impl Committer {
                         tracing::error!(%error, key = %key.escape_ascii(), "a living value is lost");
                         continue;
                     }
-                    Err(error) => return Err(broken(&error)),
+                    Err(error) => {
+                        tracing::error!(%error, key = %key.escape_ascii(), "a living value cannot be read now");
+                        carried.unreadable.insert(at.segment);
+                        continue;
+                    }
                 }
-                count += 1;
+                carried.values += 1;
             }
             if batch.bytes() >= self.options.group_bytes {
                 self.write_alone(std::mem::take(&mut batch))?;
             }
         }
         self.write_alone(batch)?;
-        Ok(count)
+        Ok(carried)
     }
 
     /// Writes a batch of the store's own.

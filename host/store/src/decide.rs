@@ -7,7 +7,7 @@
 use crate::batch::{self, Expectation, Write};
 use crate::blob::BlobAt;
 use crate::history::{self, Place, Retire};
-use crate::journal::{Files, Pointer};
+use crate::journal::Pointer;
 use crate::overlay::{Overlay, bounds};
 use crate::rows::{Cell, Rows, RowsError};
 use crate::store::Order;
@@ -18,9 +18,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// newest, instead of keeping that old segment needed. 4: what runs of a few
 /// minutes wrote is never copied.
 const NEAR_SEGMENTS: u64 = 4;
-/// A larger one keeps it needed all the same. 4 KiB: copying more costs more than the
-/// space that it frees is likely to be.
-const COPIED_BYTES_MAX: u32 = 4096;
 
 /// See the module. Keys that are gone have no spot.
 #[derive(Default)]
@@ -40,7 +37,6 @@ pub(crate) struct Reach<'a> {
     /// The newest segment.
     pub(crate) newest: u64,
     pub(crate) unlinked: &'a BTreeSet<u64>,
-    pub(crate) files: &'a Files,
 }
 
 impl Group {
@@ -125,9 +121,7 @@ impl Reach<'_> {
         match cell {
             Cell::Inline(value, Some(at)) => Some(if self.is_near(at) { Place::At(at) } else { Place::Here(value) }),
             Cell::Inline(value, None) => Some(Place::Here(value)),
-            Cell::Far(at) if at.len > COPIED_BYTES_MAX || self.is_near(at) => Some(Place::At(at)),
-            // One that cannot be read is said to whoever asks for it.
-            Cell::Far(at) => Some(self.files.value(at).map_or(Place::At(at), Place::Here)),
+            Cell::Far(at) => Some(Place::At(at)),
             Cell::Blob(at) => Some(Place::Blob(at)),
             Cell::Gone => None,
         }

@@ -29,8 +29,9 @@ pub struct Options {
     /// or after this long. 4 MiB and 500 ms: rows that live shorter than that
     /// (the state of most runs) never cost sled a write.
     pub behind_delay: Duration,
-    /// Values above this are left in the journal at once; others stay in memory until
-    /// they are passed on to sled. 4 KiB: what most runs keep for a moment.
+    /// Values above this never enter sled, which would put them into files
+    /// that tear at a power loss; it gets a pointer into the journal. 4 KiB is
+    /// the largest size that was proved safe.
     pub inline_bytes_max: usize,
     /// Values of this many bytes or more become files of their own, beside the
     /// journal; only those above 4 KiB ever do. 256 KiB: the two more syncs are

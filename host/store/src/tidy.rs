@@ -84,13 +84,13 @@ impl JournalStore {
         self.history.forget(now_ms);
         let mut tidied = self.drop_blobs()?;
         self.close_old_segment(now_ms)?;
-        let doomed = self.doomed();
+        let mut doomed = self.doomed();
         let pays = now_ms >= before.unlinked_ms + WAIT_MS || self.bytes_of(&doomed) >= before.checkpoint_bytes;
         if doomed.is_empty() || !pays {
             return Ok(tidied);
         }
         self.settle()?;
-        tidied.carried = self.carry(&doomed)?;
+        tidied.carried = self.carry(&mut doomed)?;
         let (covered, checkpoint_bytes) = self.cover(&doomed)?;
         *before = Housekeeping { checkpoint_bytes, unlinked_ms: now_ms };
         self.unlink(doomed.into_iter().filter(|segment| *segment < covered).collect(), &mut tidied)?;
@@ -133,8 +133,9 @@ impl JournalStore {
         self.history.segments().into_iter().filter(|segment| *segment < open && !held.contains(segment)).collect()
     }
 
-    /// Writes living rows again that have their value in these segments.
-    fn carry(&self, doomed: &BTreeSet<u64>) -> Result<u64, TidyError> {
+    /// Writes living rows again that have their value in these segments. One whose
+    /// values cannot be read is not doomed after all.
+    fn carry(&self, doomed: &mut BTreeSet<u64>) -> Result<u64, TidyError> {
         let mut pins: Vec<(Bytes, Pointer)> = Vec::new();
         checkpoint::walk(&*self.behind.rows, &mut |key, cell| {
             match cell {
@@ -146,7 +147,9 @@ impl JournalStore {
         let mut carried = 0;
         for pins in pins.chunks(CARRIED_AT_ONCE) {
             let pins = pins.to_vec();
-            carried += self.ask(move |committer| committer.carry(&pins))?;
+            let done = self.ask(move |committer| committer.carry(&pins))?;
+            carried += done.values;
+            doomed.retain(|segment| !done.unreadable.contains(segment));
         }
         if carried > 0 {
             self.settle()?;

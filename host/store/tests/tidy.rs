@@ -5,8 +5,11 @@ mod common;
 
 use common::{Model, commit, put, read_all, small};
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use store::{Batch, Disk, JournalStore, MemoryRows, OpenError, Options, Order, Position, Retire, Store};
+use std::io;
+use std::sync::{Arc, Mutex};
+use store::{
+    Batch, CommitError, Disk, DiskFile, JournalStore, MemoryRows, OpenError, Options, Order, Position, Retire, Store,
+};
 use testkit::{Fault, Seeded, SimDisk};
 
 fn options() -> Options {
@@ -91,6 +94,110 @@ fn forgotten_segments_go_and_living_rows_stay() {
         assert!(run(&again, 999, 9000));
         assert_eq!(documents(&again), [999]);
     }
+}
+
+/// What makes space does not wait for space.
+#[test]
+fn a_full_disk_is_freed_by_what_is_forgotten() {
+    let (disk, rows) = (SimDisk::new(3), MemoryRows::new());
+    let options = Options { free_bytes_min: 20_000, ..options() };
+    let store = JournalStore::open_on(Arc::new(disk.clone()), rows, options).expect("opens");
+    let model = living(&store);
+    for number in 0..200 {
+        assert!(run(&store, number, 1000));
+    }
+    disk.set_capacity(u64::MAX - disk.free_bytes().expect("a number") + 15_000);
+    assert!(matches!(store.commit(put("late", [1])).wait(), Err(CommitError::Full)));
+    let done = store.tidy(2000).expect("tidied");
+    assert!(done.segments > 10 && done.carried == 5, "{done:?}");
+    assert_eq!(read_all(&store), model);
+    commit(&store, put("late", [1]));
+}
+
+/// A disk with a file that cannot be read for a while.
+struct BadSector {
+    disk: SimDisk,
+    file: Arc<Mutex<Option<String>>>,
+}
+
+struct BadFile {
+    file: Arc<dyn DiskFile>,
+    name: String,
+    bad: Arc<Mutex<Option<String>>>,
+}
+
+impl BadSector {
+    fn file(&self, name: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        Arc::new(BadFile { file, name: name.to_owned(), bad: self.file.clone() })
+    }
+}
+
+impl Disk for BadSector {
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.file(name, self.disk.open(name)?))
+    }
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.file(name, self.disk.create(name)?))
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn sync_dir(&self) -> io::Result<()> {
+        self.disk.sync_dir()
+    }
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.disk.free_bytes()
+    }
+}
+
+impl DiskFile for BadFile {
+    fn len_bytes(&self) -> io::Result<u64> {
+        self.file.len_bytes()
+    }
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        if self.bad.lock().expect("nobody panics with it").as_deref() == Some(&self.name) {
+            return Err(io::Error::other("a bad sector"));
+        }
+        self.file.read_at(offset, buffer)
+    }
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_at(offset, bytes)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.file.truncate(len)
+    }
+}
+
+/// It keeps its segment, and everything else goes on.
+#[test]
+fn a_living_value_that_cannot_be_read_stops_nobody() {
+    let (disk, bad) = (SimDisk::new(4), Arc::<Mutex<Option<String>>>::default());
+    let seen = Arc::new(BadSector { disk: disk.clone(), file: bad.clone() });
+    let store = JournalStore::open_on(seen, MemoryRows::new(), options()).expect("opens");
+    let model = living(&store);
+    for number in 0..200 {
+        assert!(run(&store, number, 1000));
+    }
+    let first = segments(&disk).into_iter().min().expect("a segment");
+    *bad.lock().expect("nobody panics with it") = Some(first.clone());
+    let done = store.tidy(2000).expect("tidied");
+    assert!(done.segments > 10 && done.carried < 5, "{done:?}");
+    assert!(segments(&disk).contains(&first));
+    commit(&store, put("late", [1]));
+    *bad.lock().expect("nobody panics with it") = None;
+    let rest = store.tidy(200_000).expect("tidied");
+    assert!(done.carried + rest.carried >= 5 && !segments(&disk).contains(&first), "{rest:?}");
+    let late = (b"late".to_vec(), vec![1]);
+    assert_eq!(read_all(&store), model.into_iter().chain([late]).collect::<Model>());
 }
 
 /// One document that is kept long among many that are not: only what it needs

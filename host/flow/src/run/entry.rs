@@ -116,6 +116,9 @@ pub enum Entry {
         failure: Failure,
         /// When the next one is due.
         after: After,
+        /// Whether it did nothing, and was asked to wait: it counts as no try.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        waited: bool,
     },
     /// A call succeeded.
     Succeeded {

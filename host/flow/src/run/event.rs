@@ -150,6 +150,8 @@ pub struct Call {
     pub key: String,
     /// Counted from 1.
     pub attempt: u32,
+    /// How many of those before it did nothing, and were asked to wait.
+    pub waits: u32,
     /// The longest it may take, in milliseconds; none: the plugin's limit.
     pub timeout_ms: Option<u64>,
     /// What it does at the remote.

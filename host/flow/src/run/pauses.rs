@@ -145,7 +145,7 @@ impl Walk<'_> {
 
     fn call_again(&mut self, spot: &Spot, attempt: u32, failure: Failure, after: After) {
         let Spot { step, iteration } = spot.clone();
-        self.record(Entry::Attempted { step, iteration, attempt, failure, after });
+        self.record(Entry::Attempted { step, iteration, attempt, failure, after, waited: false });
         self.ask(&spot.iteration);
     }
 

@@ -21,7 +21,7 @@ const WAITS_MAX: u32 = 1_000;
 /// again only when it surely did nothing. Being asked to wait, without having done
 /// anything, costs none of the attempts.
 pub(super) fn decide(action: &Action, call: &Attempt, failure: &Failure, sent: bool) -> Verdict {
-    let attempt = call.attempt;
+    let tries = call.attempt.saturating_sub(call.waits);
     if sent && !action.repeatable() && leaves_doubt(failure) {
         return Verdict::GiveUp(Failure::MayHaveHappened {
             message: format!(
@@ -31,21 +31,22 @@ pub(super) fn decide(action: &Action, call: &Attempt, failure: &Failure, sent: b
             ),
         });
     }
-    let backoff = After::Backoff { most_ms: action.retry.wait_ms(attempt) };
-    let (after, attempts_max) = match failure.remedy() {
-        Remedy::Retry => (backoff, action.retry.attempts),
+    let backoff = |attempt| After::Backoff { most_ms: action.retry.wait_ms(attempt) };
+    let (try_left, wait_left) = (tries < action.retry.attempts, call.waits < WAITS_MAX);
+    let (after, is_left) = match failure.remedy() {
+        Remedy::Retry => (backoff(tries), try_left),
         Remedy::Wait(asked) => {
-            let after = asked.map_or(backoff, |ms| After::Wait { ms });
-            (after, if sent { action.retry.attempts } else { WAITS_MAX })
+            let after = asked.map_or(backoff(call.attempt), |ms| After::Wait { ms });
+            (after, if sent { try_left } else { wait_left })
         }
         // Without an account there is nothing that a person could mend.
         Remedy::Reauthorise if action.connection.is_none() => return Verdict::GiveUp(failure.clone()),
         // The credential may have been replaced just now, or the remote be mistaken.
-        Remedy::Reauthorise if !call.refused => (After::Wait { ms: 0 }, WAITS_MAX),
-        Remedy::Reauthorise => (After::Reauthorised, WAITS_MAX),
+        Remedy::Reauthorise if !call.refused => (After::Wait { ms: 0 }, wait_left),
+        Remedy::Reauthorise => (After::Reauthorised, wait_left),
         Remedy::GiveUp => return Verdict::GiveUp(failure.clone()),
     };
-    if attempt < attempts_max { Verdict::Again(after) } else { Verdict::GiveUp(failure.clone()) }
+    if is_left { Verdict::Again(after) } else { Verdict::GiveUp(failure.clone()) }
 }
 
 /// Whether such a failure may hide an effect that took place. What the connector
@@ -84,7 +85,7 @@ mod tests {
 
     fn at(attempt: u32) -> Attempt {
         let step = "post".parse().expect("a name");
-        Attempt { step, attempt, input: std::sync::Arc::default(), key: String::new(), refused: false }
+        Attempt { step, attempt, waits: 0, input: std::sync::Arc::default(), key: String::new(), refused: false }
     }
 
     #[test]
@@ -101,6 +102,18 @@ mod tests {
             let without = action(Effect::Read, Idempotency::None);
             assert_eq!(decide(&without, &at(1), &failure, false), Verdict::GiveUp(failure));
         }
+    }
+
+    #[test]
+    fn waiting_costs_no_try_and_ends_all_the_same() {
+        let once = action(Effect::Create, Idempotency::None);
+        let waited = |waits, tries| Attempt { waits, ..at(waits + tries) };
+        let (transient, limited) =
+            (Failure::Transient { message: "x".into() }, Failure::RateLimited { retry_after_ms: None });
+        assert_eq!(decide(&once, &waited(40, 1), &transient, false), Verdict::Again(After::Backoff { most_ms: 100 }));
+        assert_eq!(decide(&once, &waited(40, 3), &transient, false), Verdict::GiveUp(transient));
+        assert_eq!(decide(&once, &waited(40, 3), &limited, false), Verdict::Again(After::Backoff { most_ms: 150 }));
+        assert_eq!(decide(&once, &waited(WAITS_MAX, 1), &limited, false), Verdict::GiveUp(limited));
     }
 
     #[test]
@@ -126,7 +139,6 @@ mod tests {
             (&once, 1, limited(Some(7)), false, Some(After::Wait { ms: 7 })),
             (&once, 9, limited(Some(7)), false, Some(After::Wait { ms: 7 })),
             (&natural, 9, limited(Some(7)), true, None),
-            (&once, WAITS_MAX, limited(Some(7)), false, None),
             (&read, 1, transient(), true, backoff(100)),
         ] {
             let verdict = decide(action, &at(attempt), &failure, sent);

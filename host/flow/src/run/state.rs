@@ -75,6 +75,8 @@ pub(super) enum Place {
 pub(super) struct Attempt {
     pub(super) step: StepId,
     pub(super) attempt: u32,
+    /// How many of those before it did nothing, and were asked to wait.
+    pub(super) waits: u32,
     pub(super) input: Arc<Value>,
     pub(super) key: String,
     /// The one before was refused for its credential, and this one follows at once.
@@ -109,17 +111,18 @@ impl State {
             }
             Entry::Intended { step, iteration, input, key } => {
                 let (step, input, key) = (step.clone(), Arc::clone(input), key.clone());
-                self.go(iteration, Place::Calling(Attempt { step, attempt: 1, input, key, refused: false }));
+                self.go(iteration, Place::Calling(Attempt { step, attempt: 1, waits: 0, input, key, refused: false }));
             }
             Entry::Resumed { attempt, iteration, .. } => {
                 if let Some(under_way) = self.attempt(iteration) {
                     self.go(iteration, Place::Calling(Attempt { attempt: *attempt, ..under_way }));
                 }
             }
-            Entry::Attempted { attempt, iteration, failure, after, .. } => {
+            Entry::Attempted { attempt, iteration, failure, after, waited, .. } => {
                 if let Some(under_way) = self.attempt(iteration) {
                     let refused = failure.remedy() == Remedy::Reauthorise && *after != After::Reauthorised;
-                    let next = Attempt { attempt: attempt + 1, refused, ..under_way };
+                    let waits = under_way.waits + u32::from(*waited);
+                    let next = Attempt { attempt: attempt + 1, waits, refused, ..under_way };
                     self.go(iteration, Place::Waiting(next, *after));
                 } else if let Some(Place::Paused(step, pause)) = self.place(iteration) {
                     let (step, pause) = (step.clone(), pause.with_attempt(attempt + 1));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Failure, StepId};
+use model::{Failure, Remedy, StepId};
 use serde_json::Value;
 
 use super::entry::{Entry, RunFacts};
@@ -85,6 +85,7 @@ fn to_call(action: &Action, attempt: &Attempt, iteration: &Iteration) -> Call {
         input: Arc::clone(&attempt.input),
         key: attempt.key.clone(),
         attempt: attempt.attempt,
+        waits: attempt.waits,
         timeout_ms: action.timeout_ms,
         effect: action.effect,
         idempotency: action.idempotency.clone(),
@@ -108,21 +109,24 @@ impl Walk<'_> {
         let Some(call) = self.calling(&step, &iteration) else { return };
         let Some(action) = find_action(self.plan, &step) else { return };
         match decide(action, call, &failure, sent) {
-            Verdict::Again(after) => self.try_later(step, iteration, failure, after),
+            Verdict::Again(after) => {
+                let waited = !sent && failure.remedy() != Remedy::Retry;
+                self.try_later(step, iteration, failure, after, waited);
+            }
             Verdict::GiveUp(failure) => self.fail(Spot { step, iteration }, failure, action.on_error),
         }
     }
 
     fn refuse(&mut self, step: StepId, iteration: Iteration, failure: Failure) {
         if self.calling(&step, &iteration).is_some() {
-            self.try_later(step, iteration, failure, After::Reauthorised);
+            self.try_later(step, iteration, failure, After::Reauthorised, true);
         }
     }
 
-    fn try_later(&mut self, step: StepId, iteration: Iteration, failure: Failure, after: After) {
+    fn try_later(&mut self, step: StepId, iteration: Iteration, failure: Failure, after: After, waited: bool) {
         let Some(attempt) = self.calling(&step, &iteration).map(|call| call.attempt) else { return };
         let spot = iteration.clone();
-        self.record(Entry::Attempted { step, iteration, attempt, failure, after });
+        self.record(Entry::Attempted { step, iteration, attempt, failure, after, waited });
         self.ask(&spot);
     }
 

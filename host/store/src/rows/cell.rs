@@ -19,22 +19,6 @@ const BLOB: u8 = 3;
 /// by which deliveries are known above all, never become history.
 const UNPLACED_BYTES_MAX: usize = 64;
 
-/// Rows are given a value up to this size; of a larger one its place in the journal.
-/// 128 bytes: what is asked for most stays near, and sled, which writes a whole leaf for
-/// every few changes in it, has leaves of 2 KiB instead of 20.
-const NEAR_BYTES_MAX: usize = 128;
-
-impl Cell {
-    /// As it is passed on to the rows. Only for one that was just written: its segment
-    /// is there, and is not removed before its living rows were written again.
-    pub(crate) fn at_rest(&self) -> Self {
-        match self {
-            Self::Inline(value, Some(at)) if value.len() > NEAR_BYTES_MAX => Self::Far(*at),
-            other => other.clone(),
-        }
-    }
-}
-
 /// A cell's bytes; `None` for one that is gone.
 pub(crate) fn encode_cell(cell: &Cell) -> Option<Vec<u8>> {
     Some(match cell {
@@ -67,18 +51,6 @@ pub(crate) fn decode_cell(encoded: &[u8]) -> Result<Cell, RowsError> {
 mod tests {
     use super::*;
     use crate::blob::BlobId;
-
-    /// A row of that size without a place was written by an earlier release, and its
-    /// segment may be gone.
-    #[test]
-    fn only_a_value_that_has_a_place_is_left_in_the_journal() {
-        let at = Pointer { segment: 7, offset: 100, len: 200, crc: 1 };
-        let (small, large) = (Bytes::from(vec![1; NEAR_BYTES_MAX]), Bytes::from(vec![1; NEAR_BYTES_MAX + 1]));
-        assert_eq!(Cell::Inline(large.clone(), Some(at)).at_rest(), Cell::Far(at));
-        for cell in [Cell::Inline(small, Some(at)), Cell::Inline(large, None), Cell::Far(at), Cell::Gone] {
-            assert_eq!(cell.at_rest(), cell);
-        }
-    }
 
     /// What becomes of a cell on its way through its bytes.
     fn check(cell: &Cell, expected: &Cell) {
