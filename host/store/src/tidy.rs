@@ -268,3 +268,52 @@ fn remove_if_there(disk: &dyn crate::disk::Disk, name: &str) -> io::Result<()> {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Batch;
+    use crate::history::Retire;
+    use crate::options::Options;
+    use crate::store::Store as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    /// A document, in a batch of its own.
+    fn document(number: u64) -> Batch {
+        let name = format!("run|{number:06}");
+        let mut batch = Batch::new();
+        batch.put(&name, "1");
+        batch.retire(Retire {
+            prefixes: vec![name.into_bytes()],
+            id: number.to_be_bytes().to_vec(),
+            groups: Vec::new(),
+            keep_until_ms: number,
+            since: crate::commit::Position::default(),
+        });
+        batch
+    }
+
+    #[test]
+    fn looking_at_the_open_segment_stops_no_commit() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = Options { free_bytes_min: 0, ..Options::default() };
+        let store = Arc::new(JournalStore::open(folder.path(), options).expect("opens"));
+        let over = Arc::new(AtomicBool::new(false));
+        let (writer, looker, stop) = (Arc::clone(&store), Arc::clone(&store), Arc::clone(&over));
+        let looking = std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                looker.history.is_spread(looker.stats().segment, 0);
+            }
+        });
+        let (done, written) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            (0..1000).for_each(|number| drop(writer.commit(document(number)).wait().expect("committed")));
+            done.send(())
+        });
+        let outcome = written.recv_timeout(Duration::from_secs(60));
+        over.store(true, Ordering::Relaxed);
+        outcome.expect("commits went on");
+        looking.join().expect("nobody panics");
+    }
+}

@@ -295,7 +295,10 @@ impl History {
     /// of them is kept, the first will long be forgotten.
     pub(crate) fn is_spread(&self, open: u64, now_ms: u64) -> bool {
         let Some(Index::Memory(index)) = self.read().get(&open).cloned() else { return false };
-        let (soonest_ms, latest_ms) = (memory(&index).soonest_ms(), memory(&index).latest_ms());
+        // Locked once: a committer between two locks of one reader would wait for the
+        // first, and the second for it.
+        let index = memory(&index);
+        let (soonest_ms, latest_ms) = (index.soonest_ms(), index.latest_ms());
         let still_kept_ms = latest_ms.saturating_sub(now_ms);
         soonest_ms < latest_ms && latest_ms - soonest_ms >= still_kept_ms / SPREAD
     }
