@@ -308,7 +308,9 @@ mod tests {
         });
         let (done, written) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            (0..1000).for_each(|number| drop(writer.commit(document(number)).wait().expect("committed")));
+            for number in 0..1000 {
+                writer.commit(document(number)).wait().expect("committed");
+            }
             done.send(())
         });
         let outcome = written.recv_timeout(Duration::from_secs(60));
