@@ -24,6 +24,7 @@ const WAITED_LONG: Duration = Duration::from_secs(10);
 
 /// Why rows are behind although nothing failed.
 const DISK_FULL: &str = "the disk is full";
+const CLOSING: &str = "the store is being closed";
 
 /// See the module.
 pub(crate) struct Behind {
@@ -120,6 +121,9 @@ impl Behind {
         while self.overlay.read().applied().sequence < goal {
             if let Some(reason) = &signals.failed {
                 return Err(Arc::clone(reason));
+            }
+            if signals.ending {
+                return Err(CLOSING.into());
             }
             if signals.short_of_space && signals.tries > tries {
                 return Err(DISK_FULL.into());
@@ -259,8 +263,13 @@ impl Behind {
         !signals.ending
     }
 
+    /// What is left to sled to write in.
+    pub(crate) fn free_bytes_min(&self) -> u64 {
+        self.options.free_bytes_min / 2
+    }
+
     fn has_space(&self) -> bool {
-        let enough = self.options.free_bytes_min / 2;
+        let enough = self.free_bytes_min();
         enough == 0 || self.disk.free_bytes().is_ok_and(|free| free >= enough)
     }
 

@@ -20,7 +20,7 @@ const MAGIC: &[u8; 8] = b"SLUICEB\n";
 const VERSION: u32 = 1;
 
 /// Names a blob: the batch that wrote it, and its place among those of the batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct BlobId {
     pub(crate) sequence: u64,
     pub(crate) index: u32,

@@ -90,28 +90,44 @@ pub(crate) fn sound(disk: &dyn Disk, store: StoreId) -> io::Result<Vec<Checkpoin
 
 /// Writes a checkpoint of the rows, checks it, and removes those that are no
 /// longer needed. `visible` gives a durable sequence that, once the rows were
-/// walked, nothing in them is later than.
+/// walked, nothing in them is later than. Leaves `free_bytes_min` free, as far as the
+/// last one's size tells.
 pub(crate) fn write(
     disk: &dyn Disk,
     store: StoreId,
     rows: &dyn Rows,
     visible: &dyn Fn() -> u64,
+    free_bytes_min: u64,
 ) -> io::Result<Checkpoint> {
     let mark = rows.mark().map_err(io::Error::other)?.ok_or_else(|| io::Error::other("the rows stand for nothing"))?;
     let older = numbers(disk)?;
     let number = older.first().map_or(1, |newest| newest + 1);
-    let new = format!("{}.new", name(number));
-    match disk.remove(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    let last_bytes = match older.first() {
+        Some(newest) => disk.open(&name(*newest))?.len_bytes()?,
+        None => 0,
+    };
+    if free_bytes_min > 0 && disk.free_bytes()? < free_bytes_min + last_bytes {
+        return Err(io::Error::new(io::ErrorKind::StorageFull, "the disk has no room for another checkpoint"));
     }
+    let new = format!("{}.new", name(number));
+    let remove_new = || match disk.remove(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    remove_new()?;
     let file = disk.create(&new)?;
-    let mut writer = Writer { file: &*file, seed: seed(&store), at: 0, block: Vec::new(), rows: 0 };
-    writer.begin(mark)?;
-    walk(rows, &mut |key, cell| writer.put(key, cell))?;
-    writer.end(visible())?;
-    file.sync_data()?;
-    let written = read_file(&*file, store, number, &mut |_| Ok(()))?;
+    let write = || {
+        let mut writer = Writer { file: &*file, seed: seed(&store), at: 0, block: Vec::new(), rows: 0 };
+        writer.begin(mark)?;
+        walk(rows, &mut |key, cell| writer.put(key, cell))?;
+        writer.end(visible())?;
+        file.sync_data()?;
+        read_file(&*file, store, number, &mut |_| Ok(()))
+    };
+    let written = write().inspect_err(|_| {
+        // What is half written takes space that something else may need.
+        let _ = remove_new();
+    })?;
     disk.rename(&new, &name(number))?;
     disk.sync_dir()?;
     for old in older.into_iter().skip(KEPT - 1) {

@@ -330,8 +330,6 @@ impl Committer {
 
     /// Writes values again whose rows still have them where the pins say.
     pub(crate) fn carry(&mut self, pins: &[(Bytes, Pointer)]) -> Result<Carried, WriteFailure> {
-        // What makes space must not wait for it: as much as sled is left to write in.
-        self.check_space(self.options.free_bytes_min / 2)?;
         let (mut batch, mut carried) = (Batch::new(), Carried::default());
         for (key, at) in pins {
             let broken = |error: &dyn std::fmt::Display| WriteFailure::Broken(error.to_string());
@@ -365,6 +363,9 @@ impl Committer {
         if batch.is_empty() {
             return Ok(());
         }
+        // What makes space must not wait for it, nor take what sled writes in.
+        let margin = self.options.free_bytes_min / 4 * 3;
+        self.check_space(if margin == 0 { 0 } else { margin + batch.bytes() as u64 })?;
         let (payload, blobs) =
             batch.into_parts().writes.place(self.journal.next_sequence(), self.options.blob_bytes_min);
         let (_, at) = self.journal.add(&payload);

@@ -2,7 +2,8 @@
 //!
 //! A segment goes when nothing needs it: no document that is kept, no living
 //! row, and no replay, since two checkpoints stand after it. Living rows that
-//! still have their value there are written again first. The list of what
+//! still have their value there are written again first, unless they are most of
+//! it: that would free little, and be done again with each turn. The list of what
 //! goes is durable before anything does, so a crash at any point leaves either
 //! the segment or its name in the list. Blobs go one by one, as soon as neither
 //! their key nor a document that is kept needs them.
@@ -14,7 +15,8 @@ use crate::journal::{Pointer, Unlinked, segment};
 use crate::journal_store::{JournalStore, SettleError};
 use crate::rows::Cell;
 use bytes::Bytes;
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, PoisonError};
 
@@ -32,6 +34,13 @@ const CARRIED_AT_ONCE: usize = 256;
 /// not written more often for little.
 const WAIT_MS: u64 = 60_000;
 
+/// A segment goes when at most one in so many of its bytes is a living value. Two: what
+/// is freed is then at least what is written for it.
+const LIVING_SHARE_MAX: u64 = 2;
+/// A segment that lives is not looked at again for so long. A quarter of an hour: looking
+/// reads all living rows.
+const SPARED_MS: u64 = 15 * 60_000;
+
 /// What the one who tidies remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Housekeeping {
@@ -39,7 +48,14 @@ pub(crate) struct Housekeeping {
     checkpoint_bytes: u64,
     /// When segments were removed last.
     unlinked_ms: u64,
+    /// Segments that are mostly living values, and until when they are left alone.
+    spared: BTreeMap<u64, u64>,
+    /// The key that each blob was written under: none ever changes.
+    keys: HashMap<BlobId, Bytes>,
 }
+
+/// A living row, and where its value is.
+type Pin = (Bytes, Pointer);
 
 /// What `tidy` has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,17 +98,32 @@ impl JournalStore {
     pub(crate) fn forget_and_unlink(&self, now_ms: u64) -> Result<Tidied, TidyError> {
         let mut before = self.housekeeping.lock().unwrap_or_else(PoisonError::into_inner);
         self.history.forget(now_ms);
-        let mut tidied = self.drop_blobs()?;
+        let mut tidied = self.drop_blobs(&mut before.keys)?;
         self.close_old_segment(now_ms)?;
         let mut doomed = self.doomed();
-        let pays = now_ms >= before.unlinked_ms + WAIT_MS || self.bytes_of(&doomed) >= before.checkpoint_bytes;
+        // No later than if it had begun now: a clock may have been set back.
+        let is_spared = |until_ms: u64| (now_ms + 1..=now_ms + SPARED_MS).contains(&until_ms);
+        before.spared.retain(|segment, until_ms| is_spared(*until_ms) && doomed.contains(segment));
+        doomed.retain(|segment| !before.spared.contains_key(segment));
+        let pays = now_ms.abs_diff(before.unlinked_ms) >= WAIT_MS || self.bytes_of(&doomed) >= before.checkpoint_bytes;
         if doomed.is_empty() || !pays {
             return Ok(tidied);
         }
         self.settle()?;
-        tidied.carried = self.carry(&mut doomed)?;
+        let (spared, pins) = self.pins(&mut doomed)?;
+        before.spared.extend(spared.into_iter().map(|segment| (segment, now_ms + SPARED_MS)));
+        if doomed.is_empty() {
+            return Ok(tidied);
+        }
+        let (carried, unreadable) = self.carry(pins)?;
+        tidied.carried = carried;
+        doomed.retain(|segment| !unreadable.contains(segment));
+        before.spared.extend(unreadable.into_iter().map(|segment| (segment, now_ms + SPARED_MS)));
+        if doomed.is_empty() {
+            return Ok(tidied);
+        }
         let (covered, checkpoint_bytes) = self.cover(&doomed)?;
-        *before = Housekeeping { checkpoint_bytes, unlinked_ms: now_ms };
+        (before.checkpoint_bytes, before.unlinked_ms) = (checkpoint_bytes, now_ms);
         self.unlink(doomed.into_iter().filter(|segment| *segment < covered).collect(), &mut tidied)?;
         Ok(tidied)
     }
@@ -109,7 +140,8 @@ impl JournalStore {
 
     pub(crate) fn write_checkpoint(&self) -> Result<Checkpoint, TidyError> {
         let visible = || self.behind.overlay.read().visible().sequence;
-        Ok(checkpoint::write(&**self.files.disk(), self.store, &*self.behind.rows, &visible)?)
+        let disk = &**self.files.disk();
+        Ok(checkpoint::write(disk, self.store, &*self.behind.rows, &visible, self.behind.free_bytes_min())?)
     }
 
     /// A segment ends by size; one whose documents are kept shortly must not
@@ -133,10 +165,10 @@ impl JournalStore {
         self.history.segments().into_iter().filter(|segment| *segment < open && !held.contains(segment)).collect()
     }
 
-    /// Writes living rows again that have their value in these segments. One whose
-    /// values cannot be read is not doomed after all.
-    fn carry(&self, doomed: &mut BTreeSet<u64>) -> Result<u64, TidyError> {
-        let mut pins: Vec<(Bytes, Pointer)> = Vec::new();
+    /// Takes the segments away that are mostly living values; returns them, and the
+    /// living rows that have their value in the others.
+    fn pins(&self, doomed: &mut BTreeSet<u64>) -> Result<(BTreeSet<u64>, Vec<Pin>), TidyError> {
+        let mut pins: Vec<Pin> = Vec::new();
         checkpoint::walk(&*self.behind.rows, &mut |key, cell| {
             match cell {
                 Cell::Far(at) if doomed.contains(&at.segment) => pins.push((key.clone(), *at)),
@@ -144,17 +176,32 @@ impl JournalStore {
             }
             Ok(())
         })?;
-        let mut carried = 0;
+        let mut living: BTreeMap<u64, u64> = BTreeMap::new();
+        for (_, at) in &pins {
+            *living.entry(at.segment).or_default() += u64::from(at.len);
+        }
+        let is_alive =
+            |(segment, bytes): &(u64, u64)| *bytes > self.bytes_of(&BTreeSet::from([*segment])) / LIVING_SHARE_MAX;
+        let spared: BTreeSet<u64> = living.into_iter().filter(is_alive).map(|(segment, _)| segment).collect();
+        doomed.retain(|segment| !spared.contains(segment));
+        pins.retain(|(_, at)| !spared.contains(&at.segment));
+        Ok((spared, pins))
+    }
+
+    /// Writes living rows again. Returns how many, and the segments whose values cannot
+    /// be read now.
+    fn carry(&self, pins: Vec<Pin>) -> Result<(u64, BTreeSet<u64>), TidyError> {
+        let (mut carried, mut unreadable) = (0, BTreeSet::new());
         for pins in pins.chunks(CARRIED_AT_ONCE) {
             let pins = pins.to_vec();
             let done = self.ask(move |committer| committer.carry(&pins))?;
             carried += done.values;
-            doomed.retain(|segment| !done.unreadable.contains(segment));
+            unreadable.extend(done.unreadable);
         }
         if carried > 0 {
             self.settle()?;
         }
-        Ok(carried)
+        Ok((carried, unreadable))
     }
 
     /// Writes checkpoints until two stand after the doomed segments, or as far
@@ -178,15 +225,17 @@ impl JournalStore {
     }
 
     /// Removes the blobs that nothing needs any more.
-    fn drop_blobs(&self) -> Result<Tidied, TidyError> {
+    fn drop_blobs(&self, keys: &mut HashMap<BlobId, Bytes>) -> Result<Tidied, TidyError> {
         let (disk, mut tidied) = (&**self.files.disk(), Tidied::default());
         let visible = self.behind.overlay.read().visible().sequence;
         let mut free: Vec<BlobId> = blob::list(disk)?;
+        let there: HashSet<BlobId> = free.iter().copied().collect();
+        keys.retain(|blob, _| there.contains(blob));
         // Later ones are on their way to a batch.
         free.retain(|blob| blob.sequence <= visible);
         let held = self.history.held_blobs();
         free.retain(|blob| !held.contains(blob));
-        let living = free.iter().map(|blob| self.is_living(*blob)).collect::<Result<Vec<_>, _>>()?;
+        let living = free.iter().map(|blob| self.is_living(*blob, keys)).collect::<Result<Vec<_>, _>>()?;
         // Once more: a row may have become history since.
         let held = self.history.held_blobs();
         let free: Vec<BlobId> = free
@@ -211,15 +260,18 @@ impl JournalStore {
 
     /// Whether the key that a blob was written under still has it. One whose
     /// header is damaged stays, to be looked at.
-    fn is_living(&self, blob: BlobId) -> Result<bool, TidyError> {
-        let key = match blob::key(&**self.files.disk(), self.store, blob) {
-            Ok(key) => key,
-            Err(error) => {
-                tracing::warn!(file = blob.file(), %error, "a large value is damaged, and its file is left where it is");
-                return Ok(true);
-            }
+    fn is_living(&self, blob: BlobId, keys: &mut HashMap<BlobId, Bytes>) -> Result<bool, TidyError> {
+        let key = match keys.entry(blob) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => match blob::key(&**self.files.disk(), self.store, blob) {
+                Ok(key) => unknown.insert(key),
+                Err(error) => {
+                    tracing::warn!(file = blob.file(), %error, "a large value is damaged, and its file is left where it is");
+                    return Ok(true);
+                }
+            },
         };
-        let cell = self.behind.overlay.get(&*self.behind.rows, &key);
+        let cell = self.behind.overlay.get(&*self.behind.rows, key);
         let cell = cell.map_err(|error| TidyError::Rows { why: error.0 })?;
         Ok(matches!(cell, Some(Cell::Blob(at)) if at.id == blob))
     }
@@ -246,10 +298,11 @@ impl JournalStore {
         let disk = &**self.files.disk();
         for segment in &going {
             self.history.drop_segment(*segment);
-            self.files.forget(*segment);
             for name in [history::file_name(*segment), segment::name(*segment)] {
                 remove_if_there(disk, &name)?;
             }
+            // Afterwards: a reader would open it again, and keep its space.
+            self.files.forget(*segment);
         }
         disk.sync_dir()?;
         Ok(())

@@ -26,7 +26,7 @@ use memory::{Entry, MemoryIndex};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Documents of one segment are forgotten within this part of the time for
 /// which they are kept, as far as its size allows. 4: what is forgotten keeps a
@@ -46,6 +46,8 @@ pub(crate) struct History {
     forgotten_ms: AtomicU64,
     /// Every closed segment before this one has its file.
     written_before: AtomicU64,
+    /// Held by whoever writes such files.
+    writing: Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -81,6 +83,7 @@ impl History {
             indexes: RwLock::default(),
             forgotten_ms: AtomicU64::new(forgotten_ms),
             written_before: AtomicU64::new(0),
+            writing: Mutex::default(),
         }
     }
 
@@ -114,6 +117,8 @@ impl History {
         if self.written_before.load(Ordering::Acquire) >= open {
             return Ok(());
         }
+        // One at a time: two would write the same new file.
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let unwritten: Vec<(u64, Index)> = {
             let indexes = self.read();
             let closed = indexes.range(..open).filter(|(_, index)| matches!(index, Index::Memory(_)));
@@ -270,9 +275,12 @@ impl History {
 
 /// What unlinking needs to know.
 impl History {
-    /// Forgets the documents that are kept until then or less.
+    /// Forgets the documents that are kept until then or less. What is remembered of it
+    /// is no later than the latest of those that there are: a clock that was ahead for a
+    /// while forgets too much, but nothing that ends when it is right again.
     pub(crate) fn forget(&self, until_ms: u64) {
-        self.forgotten_ms.fetch_max(until_ms, Ordering::AcqRel);
+        let latest_ms = self.read().values().filter_map(Index::latest_ms).max().unwrap_or_default();
+        self.forgotten_ms.fetch_max(until_ms.min(latest_ms), Ordering::AcqRel);
     }
 
     pub(crate) fn forgotten_ms(&self) -> u64 {
@@ -340,6 +348,14 @@ impl Index {
         match self {
             Self::Memory(index) => Ok(memory(index).find(id).cloned()),
             Self::File(index) => index.find(id),
+        }
+    }
+
+    /// Until when the last of its documents is kept.
+    fn latest_ms(&self) -> Option<u64> {
+        match self {
+            Self::Memory(index) => memory(index).holds().values().max().copied(),
+            Self::File(index) => index.holds().values().max().copied(),
         }
     }
 
