@@ -20,6 +20,10 @@ pub(crate) fn backoff_ms(failures: u32, chance: u64) -> u64 {
     most / 2 + chance % (most / 2)
 }
 
+/// Who waits for what a remote asked for comes back this much later at most. 5 s: enough
+/// to spread those who wait for the same.
+pub(crate) const LATE_MS_MAX: u64 = 5_000;
+
 /// What a remote asked for, an hour at most, and up to a second more; never less than
 /// after a first failure, since some ask for nothing.
 pub(crate) fn asked_for_ms(asked_ms: u64, chance: u64) -> u64 {

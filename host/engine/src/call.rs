@@ -259,7 +259,8 @@ impl Engine {
         };
         // Last of all: what is taken is used.
         // A poll that is told when to come back does so under another key.
-        let asks = whom.flow.as_deref().filter(|_| matches!(target, CallTarget::Poll { .. })).unwrap_or(&whom.key);
+        let is_poll = matches!(target, CallTarget::Poll { .. });
+        let asks = if is_poll { whom.flow.as_deref() } else { whom.run.as_ref().map(|_| whom.key.as_str()) };
         if let Err(wait_ms) = self.take_pace(&target, installed, whom.environment, connection, asks) {
             return Err(Failure::RateLimited { retry_after_ms: Some(wait_ms) });
         }

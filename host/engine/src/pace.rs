@@ -4,12 +4,14 @@
 //! Counted for each account and operation, in memory: a hint spares the service calls that
 //! it would refuse. What the service itself says is another matter (`rates`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use model::{ConnectionId, Environment, OperationId, PluginId, RateHint};
+use model::{ConnectionId, Environment, OperationId, PluginId, RateHint, RunId};
 use tokio::sync::{Mutex as Line, OwnedMutexGuard};
 
+use crate::backoff::LATE_MS_MAX;
 use crate::call::CallTarget;
 use crate::catalogue::{Installed, LiveConnection};
 use crate::engine::Engine;
@@ -17,6 +19,9 @@ use crate::engine::Engine;
 /// Calls of one place that are told when they have their leave; more come back to ask. Some
 /// 10 MiB of keys.
 const PROMISED_MAX: usize = 100_000;
+/// A promise is kept for so long after its time, and as long as the hint's span: after
+/// that, others had the place. 5 s: as late as those who wait come back at most.
+const LATE_US_MAX: u64 = LATE_MS_MAX * 1_000;
 /// Lines that nobody stands in are dropped once there are more than this.
 const LINES_MAX: usize = 1_000;
 
@@ -46,44 +51,59 @@ struct Paid {
     at_us: u64,
     /// Calls that were told to come back, and when: each has its leave then, however many
     /// others came meanwhile.
-    promised_us: HashMap<String, u64>,
+    promised_us: BTreeMap<String, u64>,
 }
 
 impl Pace {
-    /// Takes leave for one more, or says in how many milliseconds the call with this key
-    /// has it.
-    fn take(&self, place: Place, key: &str, hint: RateHint, now_ms: u64) -> Result<(), u64> {
+    /// Takes leave for one more, or says in how many milliseconds there is one; for the
+    /// call with this key, which comes back, that is a promise.
+    fn take(&self, place: Place, key: Option<&str>, hint: RateHint, now_ms: u64) -> Result<(), u64> {
         let (now_us, span_us) = (now_ms.saturating_mul(1_000), u64::from(hint.per_s.max(1)) * 1_000_000);
         let cost_us = span_us / u64::from(hint.calls.max(1));
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let paid = places.entry(place).or_default();
-        if let Some(due_us) = paid.promised_us.get(key).copied() {
+        let line_us = span_us.saturating_add(cost_us.saturating_mul(paid.promised_us.len() as u64));
+        if let Some(due_us) = key.and_then(|key| paid.promised_us.get(key).copied()) {
             // A promise from under a clock that was wrong holds no longer than its queue.
-            let left_us = due_us.saturating_sub(now_us).min(span_us + cost_us * paid.promised_us.len() as u64);
+            let left_us = due_us.saturating_sub(now_us).min(line_us);
             if left_us > 0 {
                 return Err(left_us.div_ceil(1_000));
             }
-            paid.promised_us.remove(key);
-            return Ok(());
+            key.and_then(|key| paid.promised_us.remove(key));
+            // Who was held up elsewhere must not come at once with all the others who were.
+            if now_us <= due_us.saturating_add(span_us + LATE_US_MAX) {
+                return Ok(());
+            }
         }
         // A clock that was set back makes nobody wait longer than the hint and those in
         // line say.
-        let owed_us = paid.at_us.saturating_sub(now_us).min(span_us + cost_us * paid.promised_us.len() as u64);
+        let owed_us = paid.at_us.saturating_sub(now_us).min(line_us);
         let over_us = (owed_us + cost_us).saturating_sub(span_us);
-        if over_us == 0 || paid.promised_us.len() < PROMISED_MAX {
+        let key = key.filter(|_| paid.promised_us.len() < PROMISED_MAX);
+        if over_us == 0 || key.is_some() {
             paid.at_us = now_us + owed_us + cost_us;
         }
         if over_us == 0 {
             return Ok(());
         }
-        if paid.promised_us.len() >= PROMISED_MAX {
-            // Some of them will not come: their runs were cancelled.
-            paid.promised_us.retain(|_, due_us| *due_us + span_us >= now_us);
-        }
-        if paid.promised_us.len() < PROMISED_MAX {
+        if let Some(key) = key {
             paid.promised_us.insert(key.to_owned(), now_us + over_us);
         }
         Err(over_us.div_ceil(1_000))
+    }
+
+    /// A run has ended: none of its calls comes back.
+    pub(crate) fn forget(&self, run: &RunId) {
+        let run = run.to_string();
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        for paid in places.values_mut() {
+            let from = (Bound::Included(run.as_str()), Bound::Unbounded);
+            let its = paid.promised_us.range::<str, _>(from).map(|(key, _)| key.clone());
+            let its: Vec<String> = its.take_while(|key| key.starts_with(&run)).collect();
+            for key in its {
+                paid.promised_us.remove(&key);
+            }
+        }
     }
 
     /// Waits for the end of the calls that this one would disturb, and of those before it.
@@ -121,14 +141,14 @@ impl Engine {
     }
 
     /// Takes leave for a call where the manifest says how often there may be one, or says
-    /// in how many milliseconds.
+    /// in how many milliseconds. A call with a key comes back then.
     pub(crate) fn take_pace(
         &self,
         target: &CallTarget,
         installed: &Installed,
         environment: &Environment,
         connection: Option<&LiveConnection>,
-        key: &str,
+        key: Option<&str>,
     ) -> Result<(), u64> {
         let manifest = installed.manifest();
         let (operation, hint) = match target {
@@ -183,7 +203,7 @@ mod tests {
     #[test]
     fn so_many_at_once_and_then_as_time_pays_them_off() {
         let (pace, hint) = (Pace::default(), RateHint { calls: 3, per_s: 60 });
-        let take = |key: &str, now_ms: u64| pace.take(add_card(), key, hint, now_ms);
+        let take = |key: &str, now_ms: u64| pace.take(add_card(), Some(key), hint, now_ms);
         for (key, now_ms, wanted) in [
             ("a", 1_000_000, Ok(())),
             ("b", 1_000_000, Ok(())),
@@ -206,7 +226,7 @@ mod tests {
         }
         let other = Place { connection: Some("ana".parse().expect("a name")), ..add_card() };
         for key in ["a", "b", "c"] {
-            assert_eq!(pace.take(other.clone(), key, hint, 2_000_000), Ok(()), "another account");
+            assert_eq!(pace.take(other.clone(), Some(key), hint, 2_000_000), Ok(()), "another account");
         }
     }
 
@@ -217,13 +237,41 @@ mod tests {
         let mut due: std::collections::BTreeSet<(u64, usize)> = (0..3_000).map(|call| (1_000, call)).collect();
         while let Some((now_ms, call)) = due.pop_first() {
             asked += 1;
-            if let Err(wait_ms) = pace.take(add_card(), &call.to_string(), hint, now_ms) {
+            if let Err(wait_ms) = pace.take(add_card(), Some(&call.to_string()), hint, now_ms) {
                 due.insert((now_ms + wait_ms, call));
             } else {
                 assert!(now_ms <= 1_000 + 1_000 * 1_000, "call {call} at {now_ms}");
             }
         }
         assert!(asked <= 6_000, "{asked} times asked for 3,000 calls");
+    }
+
+    #[test]
+    fn those_who_were_held_up_do_not_come_all_at_once() {
+        let (pace, hint) = (Pace::default(), RateHint { calls: 1, per_s: 1 });
+        let take = |call: u32, now_ms: u64| pace.take(add_card(), Some(&call.to_string()), hint, now_ms);
+        let promised = (0..600).filter(|call| take(*call, 1_000).is_err()).count();
+        assert_eq!(promised, 599);
+        // All of them come after ten minutes.
+        let at_once = (0..600).filter(|call| take(*call, 601_000).is_ok()).count();
+        assert!(at_once <= 8, "{at_once} came at once, one a second is right");
+    }
+
+    #[test]
+    fn who_does_not_come_back_pushes_nobody_away() {
+        let (pace, hint) = (Pace::default(), RateHint { calls: 1, per_s: 60 });
+        let run: RunId = "0192f0c1a2b34c5d8e9f0a1b2c3d4e5f".parse().expect("an id");
+        let take = |key: Option<&str>, now_ms: u64| pace.take(add_card(), key, hint, now_ms);
+        assert_eq!(take(None, 1_000), Ok(()));
+        for _ in 0..100 {
+            assert_eq!(take(None, 1_000), Err(60_000), "whoever only asks takes no place");
+        }
+        for call in 0..100 {
+            take(Some(&format!("{run}-{call}")), 1_000).expect_err("promised");
+        }
+        assert_eq!(take(None, 1_000), Err(101 * 60_000));
+        pace.forget(&run);
+        assert_eq!(take(Some("other"), 1_000), Err(60_000), "the run was cancelled");
     }
 
     #[tokio::test]

@@ -536,6 +536,9 @@ pub(crate) struct SubscriptionRecord {
     /// Why it failed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<Problem>,
+    /// Since when the host tries to take it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unwanted_ms: Option<u64>,
 }
 
 pub(crate) const PLUGINS: Table<PluginRecord> = Table::new("plugin");

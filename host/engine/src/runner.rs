@@ -17,6 +17,7 @@ use store::{Batch, CommitError, Order};
 use tracing::Instrument as _;
 
 use crate::accept::RunResult;
+use crate::backoff::LATE_MS_MAX;
 use crate::call::{CallFor, CallTarget, not_made};
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -194,6 +195,7 @@ impl Engine {
     /// A run has ended: nothing waits for it any more.
     pub(crate) async fn over(&self, run: &Run) {
         self.0.queue.forget(run.id());
+        self.0.pace.forget(run.id());
         self.call_next(run.open.place.as_ref()).await;
     }
 
@@ -291,7 +293,7 @@ impl Engine {
         let chance = self.0.clock.random();
         match after {
             After::Backoff { most_ms } => chance % most_ms.max(1) + 1,
-            After::Wait { ms } => ms + chance % (ms / 10 + 50),
+            After::Wait { ms } => ms + chance % (ms / 10 + 50).min(LATE_MS_MAX),
             After::Reauthorised => 0,
         }
     }

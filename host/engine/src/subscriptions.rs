@@ -25,9 +25,9 @@ use crate::records::{SUBSCRIPTIONS, SubscriptionRecord};
 
 /// Steps taken in a row: another webhook away, one made; more is a fault of somebody's.
 const STEPS_MAX: usize = 4;
-/// After so many failures a webhook that is not wanted any more is left to the service,
-/// whose deliveries find no flow: half a day of trying.
-const UNWANTED_FAILURES_MAX: u32 = 16;
+/// After half a day of trying, a webhook that is not wanted any more is left to the
+/// service, whose deliveries find no flow.
+const UNWANTED_MS_MAX: u64 = 12 * 3_600_000;
 
 /// A flow's webhook at the remote service, as people look at it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,7 @@ impl SubscriptionRecord {
             expires_ms: None,
             failures: 0,
             problem: None,
+            unwanted_ms: None,
         }
     }
 
@@ -148,7 +149,11 @@ impl Engine {
             };
             let step = decide(record.as_ref(), wanted.as_ref(), self.now_ms());
             let made = match (step, record, wanted) {
-                (Step::Wait(at_ms), ..) => {
+                (Step::Wait(at_ms), record, _) => {
+                    if let Some(record) = record.filter(|record| record.unwanted_ms.is_some()) {
+                        let record = SubscriptionRecord { unwanted_ms: None, ..record };
+                        self.keep_subscription(environment, flow, &record).await?;
+                    }
                     self.0.alarms.set(alarm, at_ms);
                     return Ok(());
                 }
@@ -160,10 +165,12 @@ impl Engine {
                 (Step::Renew, Some(record), Some(wanted)) => self.renew(environment, flow, record, &wanted).await?,
                 (Step::Find, Some(record), wanted) => {
                     // What is wanted now does not wait for what may be left of before.
-                    let failures_max = if wanted.is_some() { 0 } else { UNWANTED_FAILURES_MAX };
-                    self.find(environment, flow, record, failures_max).await?
+                    let patience_ms = if wanted.is_some() { 0 } else { UNWANTED_MS_MAX };
+                    self.find(environment, flow, self.unwanted(record), patience_ms).await?
                 }
-                (Step::Unsubscribe, Some(record), _) => self.unsubscribe(environment, flow, record).await?,
+                (Step::Unsubscribe, Some(record), _) => {
+                    self.unsubscribe(environment, flow, self.unwanted(record)).await?
+                }
                 (Step::Forget | Step::Subscribe | Step::Renew | Step::Find | Step::Unsubscribe, ..) => {
                     self.forget_subscription(environment, flow).await?;
                     None
@@ -202,17 +209,17 @@ impl Engine {
     }
 
     /// Finds out about an attempt without an answer: making it once more says what is
-    /// there. After so many failures it is left as it is.
+    /// there. After so long it is left as it is.
     async fn find(
         &self,
         environment: &Environment,
         flow: &FlowId,
         record: SubscriptionRecord,
-        failures_max: u32,
+        patience_ms: u64,
     ) -> Result<Option<u64>, EngineError> {
-        let failures = record.failures;
+        let tried_ms = self.tried_ms(&record);
         let made = self.subscribe(environment, flow, record).await?;
-        if made.is_none() || failures < failures_max {
+        if made.is_none() || tried_ms < patience_ms {
             return Ok(made);
         }
         tracing::warn!(%flow, %environment, "a webhook that is not wanted any more may be left at the service; look for it there");
@@ -286,10 +293,20 @@ impl Engine {
         (record.handle, record.maybe, record.made_ms) = (Some(made.handle), false, now_ms);
         // One that ends at once would be prolonged for ever.
         record.expires_ms = made.expires_ms.map(|expires_ms| expires_ms.max(now_ms + LIFE_MS_MIN));
-        (record.failures, record.problem) = (0, None);
+        (record.failures, record.problem, record.unwanted_ms) = (0, None, None);
         self.keep_subscription(environment, flow, &record).await?;
         tracing::info!(%flow, %environment, url = record.url, "subscribed");
         Ok(None)
+    }
+
+    /// From now on the host tries to take it away, if it does not already.
+    fn unwanted(&self, record: SubscriptionRecord) -> SubscriptionRecord {
+        SubscriptionRecord { unwanted_ms: record.unwanted_ms.or_else(|| Some(self.now_ms())), ..record }
+    }
+
+    /// For how long it has.
+    fn tried_ms(&self, record: &SubscriptionRecord) -> u64 {
+        record.unwanted_ms.map_or(0, |since_ms| self.now_ms().saturating_sub(since_ms))
     }
 
     async fn unsubscribe(
@@ -310,7 +327,7 @@ impl Engine {
                 self.forget_subscription(environment, flow).await?;
                 Ok(None)
             }
-            Err(failure) if record.failures >= UNWANTED_FAILURES_MAX => {
+            Err(failure) if self.tried_ms(&record) >= UNWANTED_MS_MAX => {
                 tracing::warn!(%flow, %environment, problem = failure.to_problem().what, "a webhook that is not wanted any more is left to the service; remove it there");
                 self.forget_subscription(environment, flow).await?;
                 Ok(None)

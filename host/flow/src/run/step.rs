@@ -110,7 +110,12 @@ impl Walk<'_> {
         let Some(action) = find_action(self.plan, &step) else { return };
         match decide(action, call, &failure, sent) {
             Verdict::Again(after) => {
-                let waited = !sent && failure.remedy() != Remedy::Retry;
+                // A person's answer to a refused credential is no try of the call's.
+                let waited = match failure.remedy() {
+                    Remedy::Reauthorise => true,
+                    Remedy::Retry => false,
+                    Remedy::Wait(_) | Remedy::GiveUp => !sent,
+                };
                 self.try_later(step, iteration, failure, after, waited);
             }
             Verdict::GiveUp(failure) => self.fail(Spot { step, iteration }, failure, action.on_error),

@@ -77,6 +77,18 @@ fn a_call_is_made_retried_and_used() {
 }
 
 #[test]
+fn being_told_to_wait_costs_no_try() {
+    let post = plan(&manual(POST));
+    let world = |call: &flow::Call| match call.attempt {
+        1..=9 => Err((Failure::RateLimited { retry_after_ms: Some(70) }, false)),
+        10 | 11 => Err((transient(), false)),
+        _ => Ok(json!({ "id": "1" })),
+    };
+    let driven = Driven::from_start(&post, json!({ "n": 7 }), &world);
+    assert_eq!((driven.calls.len(), driven.ending.expect("over").outcome), (12, Outcome::Succeeded));
+}
+
+#[test]
 fn after_the_last_attempt_the_run_goes_on_or_ends() {
     let world = |_: &flow::Call| Err((transient(), false));
     let went_on = Driven::from_start(&plan(&manual(TOPIC)), json!({ "n": 7 }), &world);
