@@ -1,9 +1,10 @@
 //! The documents we ship fit the connectors we ship: every suggested grant is accepted
 //! under the default ceiling and covers what its connector asks for.
 
+use std::collections::BTreeSet;
 use std::fs;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use xtask::host::Settings;
 use xtask::workspace::{plugins, root};
 
@@ -90,6 +91,19 @@ fn starter_jobs_pass_their_own_tests_without_a_host() -> Result<()> {
     for job in ["urgent-alert", "purchase-approval", "contact-sync"] {
         let told = must(&["flow", "test", &write(&format!("flows/{job}.yaml"))?])?;
         ensure!(told.ends_with("3 tests passed.\n"), "{job} has other tests:\n{told}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_proof_that_the_threats_name_is_there() -> Result<()> {
+    let text = fs::read_to_string(root().join("host/THREATS.md"))?;
+    let quoted = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let proofs: BTreeSet<(&str, &str)> = quoted.filter_map(|word| word.split_once("::")).collect();
+    ensure!(proofs.len() > 50, "the threats name hardly any proof: {proofs:?}");
+    for (file, name) in proofs.into_iter().filter(|proof| *proof != ("file", "name")) {
+        let source = fs::read_to_string(root().join(file)).with_context(|| format!("{file}, of {name}"))?;
+        ensure!(source.contains(&format!("fn {name}(")), "there is no {name} in {file}");
     }
     Ok(())
 }

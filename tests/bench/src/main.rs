@@ -7,7 +7,10 @@ mod background;
 mod calls;
 mod decide;
 mod host;
+mod hostile;
 mod load;
+mod outbound;
+mod plugin;
 mod report;
 mod restart;
 mod scale;
@@ -22,20 +25,24 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::report::Row;
 
 /// Names for several parts at once.
-const GROUPS: &[(&str, &[&str])] =
-    &[("sandbox", &["calls", "load", "decide"]), ("engine", &["webhook", "restart", "start", "background", "scale"])];
+const GROUPS: &[(&str, &[&str])] = &[
+    ("sandbox", &["calls", "outbound", "load", "decide", "hostile"]),
+    ("engine", &["webhook", "restart", "start", "background", "scale"]),
+];
 
 /// Only measured when it is named, itself or by its group.
 const LARGE: &str = "scale";
 
 /// The parts, in the order they run: what takes longest comes last.
 const PARTS: &[(&str, &str)] = &[
-    ("calls", "S1: a plugin call against a raw loop"),
+    ("calls", "S1, S2: a plugin call against a raw loop, and what a second processor adds"),
+    ("outbound", "S3: a request out of a fresh guest against reqwest alone"),
     ("load", "S4: loading 1,000 plugins against reading and hashing their files"),
     ("decide", "S5: one policy decision"),
     ("webhook", "E1, E2: webhooks against plain axum with the same group commit"),
     ("restart", "E6: start with a hundred thousand open runs"),
     ("start", "E7: cold start, idle memory, idle processor"),
+    ("hostile", "S6: a healthy flow beside each hostile connector, against alone (takes minutes)"),
     ("background", "E3, E4: webhooks acknowledged at once, against plain axum with a task queue"),
     ("scale", "E5: a run beside ten million past runs and a hundred thousand flows (takes minutes and 10 GiB)"),
 ];
@@ -90,6 +97,8 @@ fn members(name: &str) -> Vec<String> {
 fn measure(part: &str, target: &Path) -> Result<Vec<Row>> {
     match part {
         "calls" => calls::measure(target),
+        "outbound" => outbound::measure(target),
+        "hostile" => hostile::measure(target),
         "load" => load::measure(target),
         "decide" => decide::measure(target),
         "webhook" => webhook::measure(target),

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::Serialize;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 /// One measured row.
 #[derive(Debug, Clone, Serialize)]
@@ -75,6 +77,39 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
     let begun = Instant::now();
     let made = work()?;
     Ok((made, seconds(begun.elapsed())))
+}
+
+/// A runtime with so many workers, as the host's.
+pub(crate) fn runtime(workers: usize) -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?)
+}
+
+/// How often a second it is done by so many tasks on the runtime's workers, each of
+/// which does it `each` times.
+pub(crate) fn rate<F>(
+    runtime: &Runtime,
+    tasks: u32,
+    each: u32,
+    once: impl Fn() -> F + Clone + Send + 'static,
+) -> Result<f64>
+where
+    F: Future<Output = Result<()>> + Send,
+{
+    let work = async {
+        let mut working = JoinSet::new();
+        for _ in 0..tasks {
+            let once = once.clone();
+            working.spawn(async move {
+                for _ in 0..each {
+                    once().await?;
+                }
+                Ok::<_, anyhow::Error>(())
+            });
+        }
+        working.join_all().await.into_iter().collect::<Result<()>>()
+    };
+    let ((), seconds) = timed(|| runtime.block_on(work))?;
+    Ok(f64::from(tasks * each) / seconds)
 }
 
 /// As a number.

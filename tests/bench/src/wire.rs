@@ -4,9 +4,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -19,12 +19,27 @@ pub(crate) fn rate(
     count: u64,
     body: &(dyn Fn(u64) -> String + Sync),
 ) -> Result<f64> {
+    let begun = Instant::now();
+    let waits = waits(address, path, connections, count, body)?;
+    ensure!(waits.len() as u64 == count, "{} of {count} requests were answered", waits.len());
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    Ok(count as f64 / begun.elapsed().as_secs_f64())
+}
+
+/// How long each of them waited for its answer, in no order.
+pub(crate) fn waits(
+    address: SocketAddr,
+    path: &str,
+    connections: usize,
+    count: u64,
+    body: &(dyn Fn(u64) -> String + Sync),
+) -> Result<Vec<Duration>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let next = Arc::new(AtomicU64::new(0));
     runtime.block_on(async {
-        let begun = Instant::now();
         let senders = (0..connections).map(|_| send(address, path, next.clone(), count, body));
         let mut senders: Vec<_> = senders.map(Box::pin).collect();
+        let mut waits = Vec::new();
         let mut done = 0;
         // All are polled from here: the body maker is borrowed.
         std::future::poll_fn(|context| {
@@ -33,8 +48,9 @@ pub(crate) fn rate(
                 std::task::Poll::Pending => true,
                 std::task::Poll::Ready(result) => {
                     done += 1;
-                    if let Err(error) = result {
-                        failed = Some(error);
+                    match result {
+                        Ok(waited) => waits.extend(waited),
+                        Err(error) => failed = Some(error),
                     }
                     false
                 }
@@ -46,8 +62,7 @@ pub(crate) fn rate(
             }
         })
         .await?;
-        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-        Ok(count as f64 / begun.elapsed().as_secs_f64())
+        Ok(waits)
     })
 }
 
@@ -57,14 +72,15 @@ async fn send(
     next: Arc<AtomicU64>,
     count: u64,
     body: &(dyn Fn(u64) -> String + Sync),
-) -> Result<()> {
+) -> Result<Vec<Duration>> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
+    let mut waits = Vec::new();
     let mut answer = Vec::with_capacity(4096);
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
         if number >= count {
-            return Ok(());
+            return Ok(waits);
         }
         let body = body(number);
         let request = format!(
@@ -72,8 +88,10 @@ async fn send(
             crate::host::TOKEN,
             body.len()
         );
+        let begun = Instant::now();
         stream.write_all(request.as_bytes()).await?;
         read_answer(&mut stream, &mut answer).await?;
+        waits.push(begun.elapsed());
     }
 }
 
