@@ -28,6 +28,10 @@ pub fn sluice() -> PathBuf {
 /// set of features for the demo, the proofs and the tests, so that nothing is built twice.
 pub const SIMULATED_TIME: [&str; 2] = ["--features", "sim/paused"];
 
+/// A small test beside a program that is built: cargo then counts the features that tests
+/// ask of libraries, as it does when it builds the tests, and builds nothing twice.
+pub const AS_FOR_TESTS: [&str; 2] = ["--test", "layering"];
+
 /// Where built plugins lie: `target/plugins/<name>.wasm`.
 pub fn plugins() -> PathBuf {
     target().join("plugins")

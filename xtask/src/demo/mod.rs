@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use crate::report::{Claims, stage};
 use crate::stage::Stage;
 use crate::storm::Storm;
-use crate::workspace::{SIMULATED_TIME, cargo, run, short, target};
+use crate::workspace::{AS_FOR_TESTS, SIMULATED_TIME, cargo, run, short, target};
 use crate::{npm, plugins};
 
 pub use leave::stop_left_running;
@@ -61,7 +61,7 @@ pub fn build() -> Result<()> {
     // Features of dependencies as the whole workspace has them, so that the tests build
     // nothing twice.
     stage("Building the host (the first time takes minutes)", || {
-        run(cargo(["build", "--workspace", "--bin", "sluice"]).args(SIMULATED_TIME))
+        run(cargo(["build", "--workspace", "--bin", "sluice"]).args(AS_FOR_TESTS).args(SIMULATED_TIME))
     })?;
     stage("Building the connectors", plugins::build)
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
 use crate::report::Claims;
-use crate::workspace::{SIMULATED_TIME, cargo, run, short, spoken, target};
+use crate::workspace::{AS_FOR_TESTS, SIMULATED_TIME, cargo, run, short, spoken, target};
 
 /// Each process takes every so many-th seed, beginning with its own.
 const FIRST_SEED: u64 = 1;
@@ -36,7 +36,7 @@ struct Tally {
 /// # Errors
 /// It does not compile.
 pub fn build() -> Result<()> {
-    run(cargo(["build", "--workspace", "--bin", "sim"]).args(SIMULATED_TIME))
+    run(cargo(["build", "--workspace", "--bin", "sim"]).args(AS_FOR_TESTS).args(SIMULATED_TIME))
 }
 
 /// Lives through the world of one seed, aloud; whether every promise held.
