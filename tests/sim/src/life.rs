@@ -178,6 +178,11 @@ async fn story(world: &Arc<World>, engine: &Engine, life: u64) {
     if tokio::time::timeout(REST_WITHIN, rest::come_to_rest(world, engine)).await.is_err() {
         return world.trace.broken("the host never comes to rest: it does not answer".to_owned());
     }
+    if world.power_is_off() {
+        // Nobody has noticed yet, and nobody can be judged any more.
+        world.switch.pull(End::PowerLoss);
+        return std::future::pending().await;
+    }
     judge::judge(world, engine);
 }
 

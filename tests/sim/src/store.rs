@@ -104,7 +104,7 @@ impl SimStore {
         }
         if let Err(CommitError::Stopped { .. }) = &outcome {
             // Whoever watches over the host starts it again.
-            let end = if self.inner_power_is_off() { End::PowerLoss } else { End::Kill };
+            let end = if self.world.power_is_off() { End::PowerLoss } else { End::Kill };
             self.world.trace.note(format_args!("the store stopped"));
             self.end_life(end).await;
         }
@@ -116,16 +116,11 @@ impl SimStore {
 
     /// Nobody reads on without power.
     fn read<T>(&self, outcome: Result<T, ReadError>) -> Result<T, ReadError> {
-        if outcome.is_err() && self.inner_power_is_off() {
+        if outcome.is_err() && self.world.power_is_off() {
             self.world.trace.note(format_args!("nothing can be read"));
             self.world.switch.pull(End::PowerLoss);
         }
         outcome
-    }
-
-    fn inner_power_is_off(&self) -> bool {
-        use store::Disk as _;
-        self.world.disk().list().is_err()
     }
 
     async fn end_life(&self, end: End) {
@@ -192,6 +187,10 @@ impl Store for SimStore {
     }
 
     fn tidy(&self, now_ms: u64) -> Result<Tidied, TidyError> {
-        self.inner.tidy(now_ms)
+        let outcome = self.inner.tidy(now_ms);
+        if outcome.is_err() && self.world.power_is_off() {
+            self.world.switch.pull(End::PowerLoss);
+        }
+        outcome
     }
 }

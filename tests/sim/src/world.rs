@@ -214,8 +214,13 @@ impl World {
 
     /// How a life ended that nobody ended, as the disk tells it.
     fn end_as_found(&self) -> End {
+        if self.power_is_off() { End::PowerLoss } else { End::Kill }
+    }
+
+    /// Whether the disk has lost its power.
+    pub(crate) fn power_is_off(&self) -> bool {
         use store::Disk as _;
-        if self.disk().list().is_err() { End::PowerLoss } else { End::Kill }
+        self.disk().list().is_err()
     }
 
     /// What a process and a machine that start again would find: the same rows, also

@@ -1,6 +1,7 @@
 //! Bit flips and truncations of everything that a stopped host has stored: noticed and
 //! refused, or rebuilt; never a different answer.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -103,7 +104,8 @@ fn look(settings: &Settings, truth: &[(String, Value)], words: &str, seen: &mut 
     for (path, wanted) in truth {
         match ask(&host, path) {
             Ok((200, found)) if found == *wanted => {}
-            Ok((200, _) | (404, _)) => other.push(path.clone()),
+            Ok((200, found)) => other.push(format!("{path}: {}", difference(wanted, &found, String::new()))),
+            Ok((404, _)) => other.push(format!("{path}: nothing is there")),
             Ok(_) | Err(_) => told = true,
         }
     }
@@ -143,6 +145,26 @@ fn ask(host: &Host, path: &str) -> Result<(u16, Value)> {
     let path = format!("/api/v1{path}");
     let answer = Client::new(host.admin()).send("GET", &path, &[("authorization", &token)], b"")?;
     Ok((answer.status, answer.json()))
+}
+
+/// Where two documents differ first, and how.
+fn difference(wanted: &Value, found: &Value, at: String) -> String {
+    let (mine, theirs): (Vec<_>, Vec<_>) = match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            let keys: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+            keys.into_iter().map(|key| ((key.clone(), wanted.get(key)), found.get(key))).unzip()
+        }
+        (Value::Array(wanted), Value::Array(found)) => {
+            let most = wanted.len().max(found.len());
+            (0..most).map(|index| ((index.to_string(), wanted.get(index)), found.get(index))).unzip()
+        }
+        (wanted, found) => return format!("{at} is {found}, not {wanted}"),
+    };
+    let differs = mine.into_iter().zip(theirs).find(|((_, mine), theirs)| mine != theirs);
+    differs.map_or_else(String::new, |((key, mine), theirs)| match (mine, theirs) {
+        (Some(mine), Some(theirs)) => difference(mine, theirs, format!("{at}/{key}")),
+        (mine, theirs) => format!("{at}/{key} is {theirs:?}, not {mine:?}"),
+    })
 }
 
 /// Every file below a folder, by path from there.

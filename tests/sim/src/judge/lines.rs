@@ -46,6 +46,10 @@ impl Evidence<'_> {
             let (first, next) = ids();
             self.broken(format!("{first} and {next}, of line {line} of {flow}, were under way at once"));
         }
+        // Of those that were over within the same moment, nobody knows which went first.
+        if first.first_ms == next.first_ms {
+            return;
+        }
         // Senders cannot tell the order of what was under way at once.
         let told = |stay: &Stay<'_>| self.delivery(stay).and_then(|delivery| delivery.told_ms);
         let sent = |stay: &Stay<'_>| self.delivery(stay).and_then(|delivery| delivery.sent_ms);
