@@ -46,6 +46,8 @@ pub(crate) struct Stepped {
     refused: Vec<Refused>,
     /// This run has one itself.
     answered: bool,
+    /// Calls were left for later, since the flow was paused or the host went down.
+    withheld: bool,
     pub(crate) ended: bool,
 }
 
@@ -56,6 +58,7 @@ impl Stepped {
         self.wake.extend(next.wake);
         self.refused.extend(next.refused);
         self.answered |= next.answered;
+        self.withheld |= next.withheld;
         self.ended |= next.ended;
     }
 }
@@ -138,6 +141,11 @@ impl Engine {
                     Some((event, record)) => (event, Some(record)),
                     None => {
                         self.park(&run);
+                        // The pause may have ended while what came before was being kept:
+                        // then whoever ended it found nothing that waited.
+                        if stepped.withheld && !self.is_held(&run) {
+                            self.0.queue.push_stored(run.id().clone());
+                        }
                         return Ok(None);
                     }
                 },
@@ -234,6 +242,7 @@ impl Engine {
             over.push(Spot { step: step.clone(), iteration: iteration.clone() });
         }
         let mut transition = flow::step(flow.plan(), &run.state, event);
+        let withheld = draining && transition.effects.iter().any(|effect| matches!(effect, Effect::Call(_)));
         if draining {
             transition.entries.retain(|entry| !matches!(entry, Entry::Intended { .. } | Entry::Resumed { .. }));
             transition.effects.retain(|effect| !matches!(effect, Effect::Call(_)));
@@ -241,7 +250,7 @@ impl Engine {
         let now_ms = self.now_ms();
         let refused = refused_in(&transition.entries, call.as_ref().and_then(|call| call.refused));
         run.put_line(batch, now_ms, transition.entries, call)?;
-        let mut stepped = Stepped::default();
+        let mut stepped = Stepped { withheld, ..Stepped::default() };
         let mut timers = Vec::new();
         for effect in transition.effects {
             match effect {
