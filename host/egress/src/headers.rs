@@ -83,21 +83,24 @@ fn parse_one(name: &str, value: &str, credential: &Credential) -> Result<(Header
     let Ok(parsed) = name.parse::<HeaderName>() else {
         return invalid(format!("header {:?} is not a header name", name.chars().take(80).collect::<String>()));
     };
-    if is_host_owned(parsed.as_str()) {
+    // Gateways read an underscore as a hyphen (RFC 3875, 4.1.18).
+    let read = parsed.as_str().replace('_', "-");
+    if is_host_owned(&read) {
         return invalid(format!("header {parsed} belongs to the host; leave it out"));
     }
-    let placed = matches!(credential, Credential::Header { name, .. } if name.as_str() == parsed.as_str());
-    if placed || CREDENTIALS.contains(&parsed.as_str()) {
+    let placed =
+        matches!(credential, Credential::Header { name, .. } if name.replace('_', "-").eq_ignore_ascii_case(&read));
+    if placed || CREDENTIALS.contains(&read.as_str()) {
         return invalid(format!(
             "header {parsed} carries credentials, which only the host places, from the connection; leave it out"
         ));
     }
-    if OVERRIDES.contains(&parsed.as_str()) || parsed.as_str().starts_with("x-forwarded-") {
+    if OVERRIDES.contains(&read.as_str()) || read.starts_with("x-forwarded-") {
         return invalid(format!(
             "header {parsed} makes servers act on another method, path or origin than the one that was decided on; leave it out"
         ));
     }
-    if PARTS.contains(&parsed.as_str()) && !matches!(credential, Credential::None) {
+    if PARTS.contains(&read.as_str()) && !matches!(credential, Credential::None) {
         return invalid(format!(
             "header {parsed} asks for a part of an answer, in which the credential could not be found; leave it out"
         ));
@@ -132,10 +135,14 @@ pub(crate) fn too_large(headers: &HeaderMap) -> bool {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > RESPONSE_BYTES_MAX
 }
 
-/// Whether the body is still encoded: the scrubber would not see through it.
+/// Whether the body is still encoded: the scrubber would not see through it. Of a
+/// transfer only the chunks are taken apart below, and nothing else was asked for.
 pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
-    let mut encodings = headers.get_all(http::header::CONTENT_ENCODING).iter();
-    encodings.any(|encoding| !encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+    let any_but = |name, plain: &[u8]| {
+        let mut encodings = headers.get_all(name).iter();
+        encodings.any(|encoding| !encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(plain))
+    };
+    any_but(http::header::CONTENT_ENCODING, b"identity") || any_but(http::header::TRANSFER_ENCODING, b"chunked")
 }
 
 /// The headers of an answer as the connector sees them.

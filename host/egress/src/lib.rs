@@ -11,6 +11,7 @@ mod asked;
 mod collect;
 mod egress;
 mod gate;
+mod gunzip;
 mod headers;
 mod ledger;
 mod message;

@@ -81,7 +81,7 @@ impl Pools {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            .gzip(true)
+            .no_gzip()
             .no_brotli()
             .no_deflate()
             .no_zstd()

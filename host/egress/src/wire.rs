@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use http::header::{ACCEPT_ENCODING, HeaderValue};
 use model::{Host, Target};
-use rustls::ClientConfig;
+use rustls::{CertificateError, ClientConfig};
 
+use crate::gunzip;
 use crate::options::EgressOptions;
 use crate::pool::Pools;
 use crate::resolve::{AddressDenied, check_all};
@@ -31,14 +33,16 @@ impl Wire {
         let method = target.method.parse().map_err(|_| TransportError::NotSent("the method is not one".to_owned()))?;
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         if !body.is_empty() {
             *request.body_mut() = Some(body.into());
         }
         let response = client.execute(request).await.map_err(|error| explain(error, target))?;
         let address = response.remote_addr();
         let status = response.status().as_u16();
-        let headers = response.headers().clone();
+        let mut headers = response.headers().clone();
         let body = response.bytes_stream().map_err(|error| chain(&error.without_url())).boxed();
+        let body = gunzip::open(&mut headers, body);
         Ok(Incoming { status, headers, address, body })
     }
 }
@@ -70,15 +74,33 @@ fn explain(error: reqwest::Error, target: &Target) -> TransportError {
     }
     let advice = if error.is_timeout() {
         "a firewall drops the connection, or the host is down"
-    } else if find::<rustls::Error>(&error).is_some() {
-        "the certificate is not trusted here; a private authority goes into SSL_CERT_FILE, \
-         and a machine without any needs ca-certificates"
+    } else if let Some(error) = find::<rustls::Error>(&error) {
+        tls_advice(error)
     } else if error.is_dns() {
         "the name does not exist, or this machine's resolver does not know it"
     } else {
         "nothing listens there, or a firewall refuses"
     };
     TransportError::NotSent(format!("cannot reach {origin}: {}; likely cause: {advice}", chain(&error)))
+}
+
+fn tls_advice(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "the service's certificate has run out, or this machine's clock is ahead"
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => "this machine's clock is behind, or the service's certificate is for later",
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "the certificate is another service's: the name is not the right one, or somebody answers in its place",
+        rustls::Error::InvalidCertificate(_) => {
+            "the certificate is not trusted here; a private authority goes into SSL_CERT_FILE, \
+             and a machine without any needs ca-certificates"
+        }
+        _ => "what answers there does not speak TLS 1.2 or 1.3: a port for http, or an outdated service",
+    }
 }
 
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {

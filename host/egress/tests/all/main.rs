@@ -3,8 +3,14 @@
 
 mod addresses;
 mod caps;
+mod certificates;
 mod credentials;
 mod decisions;
+mod encodings;
+mod frames;
+mod hostile;
+mod injection;
+mod lying;
 mod pools;
 mod rates;
 mod redirects;
