@@ -23,6 +23,7 @@ mod resolve;
 mod scrub;
 mod send;
 mod session;
+mod size;
 mod tls;
 mod transport;
 mod wire;

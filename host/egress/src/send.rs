@@ -19,6 +19,7 @@ use crate::message::{Request, Response, SendError};
 use crate::placement;
 use crate::redirect::{self, Next, REDIRECTS_MAX};
 use crate::session::Session;
+use crate::size;
 use crate::transport::{Incoming, Outgoing, TransportError};
 
 /// Enough to recognise a path; the rest is in the connector's own log.
@@ -65,6 +66,7 @@ impl<'a> Send<'a> {
 
     pub(crate) async fn run(mut self, request: &Request) -> Result<Response, SendError> {
         self.count()?;
+        size::line_exceeds(request).map_or(Ok(()), |(which, limit)| Err(self.limit(which, limit)))?;
         let target = asked::target(&request.method, &request.url, self.session.authority());
         let target = target.inspect_err(|error| self.refuse_unparsed(request, error))?;
         let (permit, hop) = self.decide(target)?;
@@ -168,6 +170,10 @@ impl<'a> Send<'a> {
             let reason = "the query has the parameter that carries the credential; the host places it";
             self.fail(hop, reason);
             return Err(SendError::Invalid(reason.to_owned()));
+        }
+        if let Some((which, limit)) = size::headers_exceed(&request.headers) {
+            self.fail(hop, &format!("not sent: its headers exceed {which} = {limit}"));
+            return Err(self.limit(which, limit));
         }
         self.headers = headers::parse(&request.headers, &spec.credential).inspect_err(|error| {
             self.fail(hop, &error.to_string());

@@ -3,7 +3,8 @@
 //! A file is a header, a MAC over the key and the code, and the code. The key names
 //! the component, the wasmtime version and the engine's settings. What is read is
 //! verified in memory, and that very buffer is what is loaded: nobody can change it
-//! in between. A file that fails is set aside as `.bad` and compiled again.
+//! in between. A file that fails is set aside as `.bad` and compiled again. What another
+//! version of the compiler has made is never read: opening the folder removes it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{Hash, Hasher};
@@ -62,7 +63,30 @@ impl CodeCache {
         if meta.permissions().mode() & 0o077 != 0 {
             fs::set_permissions(folder, Permissions::from_mode(0o700))?;
         }
-        Ok(Self { folder: folder.to_owned(), key, engine: fingerprint(engine) })
+        let cache = Self { folder: folder.to_owned(), key, engine: fingerprint(engine) };
+        cache.sweep();
+        Ok(cache)
+    }
+
+    /// Removes what other compilers have made, and what was never finished. A file that
+    /// cannot be removed takes up room, and nothing else.
+    fn sweep(&self) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        let own = self.suffix();
+        let is_old = |name: &str| match name.rsplit_once('.') {
+            Some((stem, "code" | "bad")) => is_made_here(stem) && !stem.ends_with(&own),
+            Some((stem, "tmp")) => stem.len() == 16 && is_hex(stem),
+            _ => false,
+        };
+        for entry in entries.flatten() {
+            if !entry.file_name().to_str().is_some_and(is_old) {
+                continue;
+            }
+            match fs::remove_file(entry.path()) {
+                Ok(()) => tracing::info!(path = %entry.path().display(), "removed code of another version"),
+                Err(error) => tracing::warn!(path = %entry.path().display(), %error, "old code could not be removed"),
+            }
+        }
     }
 
     /// The code of this component, if it is here and authentic.
@@ -135,8 +159,23 @@ impl CodeCache {
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
-        self.folder.join(format!("{}-{}.code", digest.to_hex(), hex::encode(&self.engine[..8])))
+        self.folder.join(format!("{}{}.code", digest.to_hex(), self.suffix()))
     }
+
+    /// What this compiler's files have at the end of their names.
+    fn suffix(&self) -> String {
+        format!("-{}", hex::encode(&self.engine[..8]))
+    }
+}
+
+/// `DIGEST-ENGINE`, as [`CodeCache::path`] names files.
+fn is_made_here(stem: &str) -> bool {
+    stem.split_once('-')
+        .is_some_and(|(digest, engine)| (digest.len(), engine.len()) == (64, 16) && is_hex(digest) && is_hex(engine))
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The compiler's version and every setting that code depends on.
@@ -211,6 +250,36 @@ mod tests {
             assert!(files(home.path()).iter().any(|file| file.ends_with(".bad")), "{name}: not set aside");
             assert!(!cache.path(&digest).exists(), "{name}");
         }
+    }
+
+    #[test]
+    fn code_of_another_version_is_neither_loaded_nor_kept() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (digest, code) = (Digest::of(b"wasm"), TrustedCode::compiled_now(b"machine code".to_vec()));
+        let older = CodeCache { engine: [9; 32], ..cache(home.path()) };
+        older.store(&digest, &code).expect("stored");
+        fs::write(home.path().join("0123456789abcdef.tmp"), "half").expect("written");
+        fs::write(home.path().join("notes.txt"), "mine").expect("written");
+        let old_file = older.path(&digest);
+        let newer = CodeCache { engine: [8; 32], ..cache(&home.path().join("elsewhere")) };
+        let newer = CodeCache { folder: home.path().to_owned(), ..newer };
+        assert!(newer.load(&digest).is_none(), "another name");
+        fs::copy(&old_file, newer.path(&digest)).expect("copied");
+        assert!(newer.load(&digest).is_none(), "the version is authenticated too");
+        assert!(newer.path(&digest).with_extension("bad").exists());
+
+        fs::copy(&old_file, home.path().join(format!("{}-old.code", digest.to_hex()))).expect("copied");
+        older.store(&digest, &code).expect("stored");
+        newer.store(&digest, &code).expect("stored");
+        newer.sweep();
+        let own = newer.path(&digest);
+        let own = |extension| own.with_extension(extension).file_name().map(|name| name.to_string_lossy().into_owned());
+        let kept = [own("bad").expect("a name"), own("code").expect("a name")];
+        let strangers = [format!("{}-old.code", digest.to_hex()), "elsewhere".to_owned(), "notes.txt".to_owned()];
+        let mut wanted: Vec<String> = kept.into_iter().chain(strangers).collect();
+        wanted.sort();
+        assert_eq!(files(home.path()), wanted);
+        assert_eq!(newer.load(&digest).expect("still there").as_bytes(), b"machine code");
     }
 
     #[test]

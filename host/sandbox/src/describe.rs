@@ -55,9 +55,7 @@ impl Inner {
     async fn describe(&self, plugin: &Loaded) -> Result<String, Failure> {
         let began = Instant::now();
         let deadline = began + wall(&LIMITS);
-        let Some(_room) = self.room(deadline).await else {
-            return Err(Failure::Transient { message: "the host is busy with other calls".to_owned() });
-        };
+        let _room = self.room.enter(deadline).await?;
         let meter = self.meter(&LIMITS);
         let clock = self.options.clock_ms.clone();
         let context = CallContext::default();

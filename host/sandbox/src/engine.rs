@@ -2,7 +2,8 @@
 //!
 //! Owns the compiler's and the pool's settings. Guests get 32-bit memories, no
 //! threads, no garbage collector. When the machine has no room for the pool's
-//! address space, a smaller pool is tried, and at last none at all.
+//! address space, a smaller pool is tried, and at last none at all: what there is room
+//! for is said, so that nobody is let in beyond it.
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -22,28 +23,37 @@ pub(crate) const TABLES_MAX: u32 = 16;
 /// Function tables of whole language runtimes have 10 to 30 thousand entries.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 64 << 10;
 /// No grant gives a call more memory than this.
-const MEMORY_BYTES_MAX: usize = 1 << 30;
+pub(crate) const MEMORY_BYTES_MAX: usize = 1 << 30;
+/// What the pool's numbers of parts can be computed with. Far beyond any machine.
+const CALLS_MAX: u32 = 1 << 20;
 /// What a slot keeps for the next call: all that most connectors touch.
 const RESIDENT_BYTES: usize = 4 << 20;
 
+/// An engine, and how many calls it has room for at the same time.
+pub(crate) struct Built {
+    pub(crate) engine: Engine,
+    pub(crate) calls: u32,
+}
+
 /// Makes the engine, with as large a pool as the machine has address space for.
-pub(crate) fn build(options: &Options) -> wasmtime::Result<Engine> {
-    let mut calls = options.calls_max.max(1);
-    loop {
+pub(crate) fn build(options: &Options) -> wasmtime::Result<Built> {
+    let mut calls = options.calls_max.clamp(1, CALLS_MAX);
+    while options.pooled {
         let mut config = base();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, calls)));
         match Engine::new(&config) {
-            Ok(engine) => return Ok(engine),
+            Ok(engine) => return Ok(Built { engine, calls }),
             Err(error) if calls > 8 => {
                 tracing::warn!(calls, %error, "the machine has no room for the instance pool; trying a smaller one");
                 calls /= 4;
             }
             Err(error) => {
-                tracing::warn!(%error, "running without an instance pool: calls will be slower");
-                return Engine::new(&base());
+                tracing::warn!(calls, %error, "running without an instance pool: calls will be slower");
+                break;
             }
         }
     }
+    Ok(Built { engine: Engine::new(&base())?, calls })
 }
 
 /// What compiled code depends on; the same with and without a pool.
@@ -90,4 +100,26 @@ fn pool(options: &Options, calls: u32) -> PoolingAllocationConfig {
             .table_keep_resident(TABLE_ELEMENTS_MAX * size_of::<usize>());
     }
     pool
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(calls_max: u32, pooled: bool) -> u32 {
+        let mut options = Options::new("unused", [0; 32]);
+        (options.calls_max, options.warm_slots, options.pooled) = (calls_max, 4, pooled);
+        build(&options).expect("an engine").calls
+    }
+
+    #[test]
+    fn says_what_there_is_room_for() {
+        assert_eq!(built(4, true), 4);
+        assert_eq!(built(4, false), 4);
+        assert_eq!(built(0, true), 1);
+        // Every call reserves 16 GiB for its memories, and processes have 128 TiB.
+        let wanted = 40_000;
+        let calls = built(wanted, true);
+        assert!(calls < wanted && [10_000, 2_500, 625, 156, 39, 9, 2].contains(&calls), "{calls}");
+    }
 }

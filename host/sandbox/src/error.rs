@@ -137,9 +137,10 @@ impl LoadError {
                 ("the file was changed or replaced after it was approved", "install the plugin again from its source")
             }
             Self::Unreadable(_) => ("the file is missing or not readable", "install the plugin again from its source"),
-            Self::Compile(_) => {
-                ("the component is too complex, or the machine is short of memory", "look at the host's log")
-            }
+            Self::Compile(_) => (
+                "the component is too complex, or the machine is short of memory",
+                "build it with optimisation and from fewer parts, or give compiling more (--compile-mib, --compile-cpu-seconds, --compile-seconds)",
+            ),
         }
     }
 }

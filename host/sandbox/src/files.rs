@@ -17,6 +17,9 @@ use crate::folders::{FileError, Folder};
 use crate::host::DESCRIBING;
 use crate::state::State;
 
+/// Operations of one call, whatever they do: empty files and listings cost the disk as
+/// much as others. 10,000: every file of the largest listing.
+const OPERATIONS_MAX: u64 = 10_000;
 /// Characters of a path in a record.
 const PATH_CHARS_MAX: usize = 200;
 
@@ -78,6 +81,7 @@ impl State {
         work: impl FnOnce(&Folder, &FilePath) -> Result<T, FileError> + Send + 'static,
         received: fn(&T) -> u64,
     ) -> Result<T, files::FileError> {
+        self.count_operation().map_err(to_answer)?;
         let path = FilePath::parse(&path).map_err(to_answer)?;
         let began = Instant::now();
         let permit = self.decide(&access, &path)?;
@@ -92,6 +96,15 @@ impl State {
         }
         self.keep(record);
         result.map_err(to_answer)
+    }
+
+    fn count_operation(&mut self) -> Result<(), FileError> {
+        self.folders.operations += 1;
+        if self.folders.operations <= OPERATIONS_MAX {
+            return Ok(());
+        }
+        self.refuse("file_operations", OPERATIONS_MAX);
+        Err(FileError::Limit { which: "file_operations", limit: OPERATIONS_MAX })
     }
 
     fn decide(&mut self, access: &Access, path: &FilePath) -> Result<FilePermit, files::FileError> {

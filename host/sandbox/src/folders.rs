@@ -50,6 +50,8 @@ pub(crate) struct Entry {
 #[derive(Default)]
 pub(crate) struct Folders {
     open: Vec<(PathBuf, Arc<Folder>)>,
+    /// Calls of `files`, whatever came of them.
+    pub(crate) operations: u64,
     /// Bytes handed to `write` and `append`.
     pub(crate) written: u64,
     /// Whether anything may have changed on disk.

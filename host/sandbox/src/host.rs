@@ -1,7 +1,7 @@
 //! The host's side of `fetch`, `context` and `log`.
 //!
-//! Checks sizes and passes on: decisions are egress's and policy's. A refusal is an
-//! ordinary answer to the guest, never a trap.
+//! Passes on: decisions and sizes are egress's and policy's. A refusal is an ordinary
+//! answer to the guest, never a trap.
 
 use std::time::Instant;
 
@@ -13,15 +13,6 @@ use crate::bindings::{context, fetch, log};
 use crate::log::LogLevel;
 use crate::state::State;
 
-/// A URL. 16 KiB: twice what servers accept.
-const URL_BYTES_MAX: usize = 16 << 10;
-/// All headers of a request. 64 KiB: more than servers accept.
-const HEADER_BYTES_MAX: usize = 64 << 10;
-/// Headers of a request.
-const HEADERS_MAX: usize = 100;
-/// The longest method in use, `VERSION-CONTROL`, has 15 letters.
-const METHOD_BYTES_MAX: usize = 32;
-
 /// What a connector hears when it reaches out while it describes itself.
 pub(crate) const DESCRIBING: (&str, &str) =
     ("a connector has no capability while it describes itself", "reach outside only in operations");
@@ -32,8 +23,7 @@ impl fetch::Host for State {
             let (rule, fix) = DESCRIBING;
             return Err(fetch::FetchError::Denied(fetch::Denial { rule: rule.to_owned(), fix: fix.to_owned() }));
         };
-        let request = to_request(request).map_err(fetch::FetchError::InvalidRequest)?;
-        match session.send(request).await {
+        match session.send(to_request(request)).await {
             Ok(response) => Ok(fetch::Response {
                 status: response.status,
                 headers: response.headers,
@@ -66,27 +56,14 @@ impl State {
     }
 }
 
-fn to_request(request: fetch::Request) -> Result<Request, String> {
+fn to_request(request: fetch::Request) -> Request {
     let fetch::Request { method, url, headers, body, timeout_ms } = request;
-    if method.is_empty() || method.len() > METHOD_BYTES_MAX {
-        return Err(format!("the method has {} bytes, not 1 to {METHOD_BYTES_MAX}", method.len()));
-    }
-    if url.len() > URL_BYTES_MAX {
-        return Err(format!("the URL has {} bytes, more than {URL_BYTES_MAX}", url.len()));
-    }
-    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if headers.len() > HEADERS_MAX || bytes > HEADER_BYTES_MAX {
-        return Err(format!(
-            "{} headers of {bytes} bytes, more than {HEADERS_MAX} of {HEADER_BYTES_MAX}",
-            headers.len()
-        ));
-    }
     let body = match body {
         fetch::Body::Empty => Bytes::new(),
         fetch::Body::Text(text) => Bytes::from(text),
         fetch::Body::Bytes(bytes) => Bytes::from(bytes),
     };
-    Ok(Request { method, url, headers, body, timeout_ms })
+    Request { method, url, headers, body, timeout_ms }
 }
 
 impl context::Host for State {

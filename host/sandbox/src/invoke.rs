@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use egress::Session;
 use model::{Failure, Limits};
-use tokio::sync::SemaphorePermit;
 use tokio::task::unconstrained;
 use wasmtime::Store;
 
@@ -21,6 +20,7 @@ use crate::meter::Meter;
 use crate::outcome::{Ended, check_account, check_events, check_output, host_call_bytes, wall};
 use crate::pages::{check_choices, check_config, check_fields, check_page, check_subscription, check_unsubscribed};
 use crate::plugin::{Loaded, Plugin};
+use crate::room::Busy;
 use crate::sandbox::{Inner, Sandbox};
 use crate::state::State;
 
@@ -34,8 +34,9 @@ impl Sandbox {
     pub async fn call(&self, plugin: &Plugin, call: Call) -> Report {
         let began = Instant::now();
         let deadline = began + wall(&call.limits);
-        let Some(_room) = self.0.room(deadline).await else {
-            return busy(&call, began);
+        let _room = match self.0.room.enter(deadline).await {
+            Ok(room) => room,
+            Err(busy) => return not_begun(&call, busy, began),
         };
         let Call { work, context, limits, session, services } = call;
         let mut store = self.0.store(State::new(
@@ -55,14 +56,6 @@ impl Sandbox {
 impl Inner {
     pub(crate) fn meter(&self, limits: &Limits) -> Arc<Meter> {
         Meter::new(Duration::from_millis(limits.cpu_ms), self.lanes.clone())
-    }
-
-    /// Waits until the pool has room for one more instance.
-    pub(crate) async fn room(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
-        if let Ok(room) = self.calls.try_acquire() {
-            return Some(room);
-        }
-        tokio::time::timeout_at(deadline.into(), self.calls.acquire()).await.ok()?.ok()
     }
 
     /// A store with every limit set.
@@ -201,10 +194,9 @@ fn report(state: State, outcome: Result<Answer, Failure>, began: Instant) -> Rep
     }
 }
 
-fn busy(call: &Call, began: Instant) -> Report {
-    let message = format!("the host was busy with other calls for {} ms", call.limits.wall_ms);
+fn not_begun(call: &Call, busy: Busy, began: Instant) -> Report {
     Report {
-        outcome: Err(Failure::Transient { message }),
+        outcome: Err(busy.into()),
         accesses: call.session.records(),
         log: Vec::new(),
         sent: false,

@@ -1,11 +1,14 @@
 //! Memory of one call, over all its linear memories and tables.
 //!
 //! wasmtime tells a guest that its growth failed, and the guest then breaks off
-//! like any other; hence the hit is remembered here, for an honest failure.
+//! like any other; hence the hit is remembered here by its name, for an honest failure.
 
 use wasmtime::ResourceLimiter;
 
 use crate::engine::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+
+/// A limit by its name, and its value.
+pub(crate) type Limit = (&'static str, u64);
 
 /// What one call has and may have.
 pub(crate) struct Limiter {
@@ -13,17 +16,17 @@ pub(crate) struct Limiter {
     used: usize,
     peak: usize,
     last: usize,
-    refused: bool,
+    refused: Option<Limit>,
 }
 
 impl Limiter {
     /// Nothing used yet.
     pub(crate) fn new(limit: u64) -> Self {
-        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), used: 0, peak: 0, last: 0, refused: false }
+        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), used: 0, peak: 0, last: 0, refused: None }
     }
 
-    /// Whether a growth was refused.
-    pub(crate) fn refused(&self) -> bool {
+    /// Why a growth was first refused, if one was.
+    pub(crate) fn refused(&self) -> Option<Limit> {
         self.refused
     }
 
@@ -35,7 +38,7 @@ impl Limiter {
     fn grow(&mut self, bytes: usize) -> bool {
         let used = self.used.saturating_add(bytes);
         if used > self.limit {
-            self.refused = true;
+            self.refused.get_or_insert(("memory_bytes", self.limit as u64));
             return false;
         }
         (self.used, self.last) = (used, bytes);
@@ -60,7 +63,7 @@ impl ResourceLimiter for Limiter {
 
     fn table_growing(&mut self, current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
         if desired > TABLE_ELEMENTS_MAX {
-            self.refused = true;
+            self.refused.get_or_insert(("table_elements", TABLE_ELEMENTS_MAX as u64));
             return Ok(false);
         }
         Ok(self.grow(desired.saturating_sub(current).saturating_mul(size_of::<usize>())))
@@ -73,7 +76,7 @@ impl ResourceLimiter for Limiter {
 
     // Without a pool, only these hold.
     fn instances(&self) -> usize {
-        CORE_INSTANCES_MAX as usize * 2
+        CORE_INSTANCES_MAX as usize
     }
 
     fn tables(&self) -> usize {
@@ -95,10 +98,20 @@ mod tests {
         assert!(limiter.memory_growing(0, 400, None).expect("never an error"));
         assert!(limiter.memory_growing(0, 400, None).expect("never an error"));
         assert!(limiter.table_growing(0, 20, None).expect("never an error"));
-        assert!(!limiter.refused());
+        assert_eq!(limiter.refused(), None);
         assert!(!limiter.memory_growing(400, 441, None).expect("never an error"), "960 + 41 bytes");
-        assert!(limiter.refused());
+        assert_eq!(limiter.refused(), Some(("memory_bytes", 1_000)));
         assert_eq!(limiter.peak(), 960);
+    }
+
+    #[test]
+    fn tables_have_a_limit_of_their_own() {
+        let mut limiter = Limiter::new(1 << 30);
+        assert!(limiter.table_growing(0, TABLE_ELEMENTS_MAX, None).expect("never an error"));
+        assert_eq!(limiter.refused(), None);
+        assert!(!limiter.table_growing(1, TABLE_ELEMENTS_MAX + 1, None).expect("never an error"));
+        assert!(!limiter.memory_growing(0, 2 << 30, None).expect("never an error"));
+        assert_eq!(limiter.refused(), Some(("table_elements", 65_536)), "the first refusal is the cause");
     }
 
     #[test]

@@ -21,8 +21,15 @@ pub struct Options {
     /// Authenticates the kept code. Derived from the host's key; never stored beside it.
     pub cache_key: [u8; 32],
     /// Calls that may run at the same time; others wait. 256: more than an egress
-    /// pool's worth of waiting calls, for 4 TiB of address space and no memory.
+    /// pool's worth of waiting calls, for 4 TiB of address space and no memory. Fewer
+    /// when the machine has less address space ([`crate::Sandbox::calls_max`]).
     pub calls_max: u32,
+    /// Calls that may wait for room; further ones fail at once, to be tried again.
+    /// 1,024: four pools' worth, each holding its input.
+    pub waiting_max: u32,
+    /// Whether instances come from a pool that is set aside at the start. Without one
+    /// each call makes its own memories: slower, and no address space is reserved.
+    pub pooled: bool,
     /// Idle instance slots that keep their memory for the next call of the same
     /// plugin. 32: at most 128 MiB, and 8 MiB for connectors written in Rust.
     pub warm_slots: u32,
@@ -48,6 +55,8 @@ impl Options {
             cache_folder: cache_folder.into(),
             cache_key,
             calls_max: 256,
+            waiting_max: 1_024,
+            pooled: true,
             warm_slots: 32,
             wasm_bytes_max: 32 << 20,
             tick: Duration::from_millis(5),
@@ -68,6 +77,8 @@ impl std::fmt::Debug for Options {
         f.debug_struct("Options")
             .field("cache_folder", &self.cache_folder)
             .field("calls_max", &self.calls_max)
+            .field("waiting_max", &self.waiting_max)
+            .field("pooled", &self.pooled)
             .field("warm_slots", &self.warm_slots)
             .field("wasm_bytes_max", &self.wasm_bytes_max)
             .field("tick", &self.tick)

@@ -86,7 +86,7 @@ impl State {
             return claimed;
         }
         let verdict = self.session.as_ref().and_then(egress::Session::verdict);
-        let memory = || self.limiter.refused().then(|| exceeded("memory_bytes", self.limits.memory_bytes));
+        let memory = || self.limiter.refused().map(|(which, limit)| exceeded(which, limit));
         verdict.or_else(|| self.refused.clone()).or_else(memory).unwrap_or(claimed)
     }
 

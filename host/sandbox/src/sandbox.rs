@@ -2,9 +2,8 @@
 //!
 //! Owns the loading of components: looked at, compiled at most once, kept, linked.
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use model::Digest;
 use tokio::sync::Semaphore;
@@ -13,11 +12,13 @@ use wasmtime::component::{Component, HasSelf, Linker};
 
 use crate::bindings::offers::Offers;
 use crate::cache::{CodeCache, TrustedCode};
-use crate::engine::{self, MEMORIES_MAX, TABLES_MAX};
+use crate::engine::{self, Built, MEMORIES_MAX, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::error::{LoadError, OpenError};
 use crate::inspect::{classify, inspect};
+use crate::loads::Loads;
 use crate::options::Options;
 use crate::plugin::{Loaded, Plugin};
+use crate::room::Room;
 use crate::state::State;
 use crate::ticker::Ticker;
 
@@ -30,15 +31,15 @@ pub(crate) struct Inner {
     linker: Linker<State>,
     pub(crate) ticker: Ticker,
     cache: CodeCache,
-    /// One lock for each component, held while it is loaded.
-    loaded: Mutex<HashMap<Digest, Slot>>,
-    /// As many permits as the pool has room for.
-    pub(crate) calls: Arc<Semaphore>,
+    loads: Loads,
+    /// As much as the pool has.
+    pub(crate) room: Room,
     pub(crate) lanes: Arc<Semaphore>,
     pub(crate) options: Options,
 }
 
-type Slot = Arc<Mutex<Weak<Loaded>>>;
+/// Memories are counted in pages.
+const PAGE_BYTES: u64 = 64 << 10;
 
 impl Sandbox {
     /// Starts the engine and opens the code cache.
@@ -47,7 +48,7 @@ impl Sandbox {
     /// When the engine, its thread or the cache's folder cannot be had.
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let failed = |error: wasmtime::Error| OpenError::Engine(format!("{error:#}"));
-        let engine = engine::build(&options).map_err(failed)?;
+        let Built { engine, calls } = engine::build(&options).map_err(failed)?;
         let linker = link(&engine).map_err(failed)?;
         let cache = CodeCache::open(&options.cache_folder, options.cache_key, &engine).map_err(|error| {
             OpenError::Cache { folder: options.cache_folder.display().to_string(), reason: error.to_string() }
@@ -58,11 +59,27 @@ impl Sandbox {
             linker,
             ticker,
             cache,
-            loaded: Mutex::default(),
-            calls: Arc::new(Semaphore::new(options.calls_max as usize)),
+            loads: Loads::default(),
+            room: Room::new(calls, options.waiting_max),
             lanes: Arc::new(Semaphore::new(options.slow_lanes())),
             options,
         })))
+    }
+
+    /// Calls that may run at the same time: [`Options::calls_max`], or what the machine
+    /// has address space for.
+    pub fn calls_max(&self) -> u32 {
+        self.0.room.calls_max()
+    }
+
+    /// Calls that could begin now.
+    pub fn free_room(&self) -> usize {
+        self.0.room.free()
+    }
+
+    /// Calls that wait until there is room.
+    pub fn waiting(&self) -> u32 {
+        self.0.room.waiting()
     }
 
     /// Loads a component; compiles it unless its code is in the cache. Blocks, for
@@ -100,24 +117,14 @@ impl std::fmt::Debug for Sandbox {
 
 impl Inner {
     fn load(&self, digest: Digest, wasm: impl FnOnce() -> Result<Vec<u8>, LoadError>) -> Result<Plugin, LoadError> {
-        let slot = self.slot(digest);
-        // Whoever comes second waits here and finds the work done.
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = slot.upgrade() {
-            return Ok(Plugin(loaded));
-        }
-        let component = match self.revive_kept(&digest) {
-            Some(component) => component,
-            None => self.compile(&digest, &wasm()?)?,
+        let load = || {
+            let component = match self.revive_kept(&digest) {
+                Some(component) => component,
+                None => self.compile(&digest, &wasm()?)?,
+            };
+            Ok(Arc::new(self.link(digest, &component)?))
         };
-        let loaded = Arc::new(self.link(digest, &component)?);
-        *slot = Arc::downgrade(&loaded);
-        Ok(Plugin(loaded))
-    }
-
-    fn slot(&self, digest: Digest) -> Slot {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.entry(digest).or_default().clone()
+        self.loads.once(digest, load).map(Plugin)
     }
 
     fn revive_kept(&self, digest: &Digest) -> Option<Component> {
@@ -137,7 +144,7 @@ impl Inner {
             None => compile(&self.engine, wasm)?,
         };
         let code = TrustedCode::compiled_now(code);
-        let component = revive(&self.engine, &code).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+        let component = revive(&self.engine, &code).map_err(|error| why_not_revived(&code, &error))?;
         if let Err(error) = self.cache.store(digest, &code) {
             // The next start is slower, and nothing else.
             tracing::warn!(%digest, %error, "compiled code could not be kept");
@@ -185,16 +192,32 @@ fn revive(engine: &Engine, code: &TrustedCode) -> wasmtime::Result<Component> {
     unsafe { Component::deserialize(engine, code.as_bytes()) }
 }
 
-fn check_parts(component: &Component) -> Result<(), LoadError> {
-    let too_many = |what: String| Err(LoadError::TooManyParts { what });
-    let Some(parts) = component.resources_required() else {
-        return too_many("core modules that the host should bring".to_owned());
-    };
-    if parts.num_memories > MEMORIES_MAX {
-        return too_many(format!("{} memories, more than {MEMORIES_MAX}", parts.num_memories));
+/// Why code that was compiled a moment ago could not be loaded. What an engine without
+/// a pool takes asks for more than a slot of the pool has.
+fn why_not_revived(code: &TrustedCode, error: &wasmtime::Error) -> LoadError {
+    let without_pool = Engine::new(&engine::base()).and_then(|engine| revive(&engine, code));
+    match without_pool.map(|component| check_parts(&component)) {
+        Ok(Err(named)) => named,
+        Ok(Ok(())) => LoadError::TooManyParts { what: format!("more than a call has: {error:#}") },
+        Err(_) => LoadError::Compile(format!("{error:#}")),
     }
-    if parts.num_tables > TABLES_MAX {
-        return too_many(format!("{} tables, more than {TABLES_MAX}", parts.num_tables));
+}
+
+fn check_parts(component: &Component) -> Result<(), LoadError> {
+    let Some(parts) = component.resources_required() else {
+        return Err(LoadError::TooManyParts { what: "core modules that the host should bring".to_owned() });
+    };
+    let memory_bytes = parts.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE_BYTES);
+    let table_elements = parts.max_initial_table_size.unwrap_or(0);
+    for (found, limit, what) in [
+        (parts.num_memories.into(), MEMORIES_MAX.into(), "memories"),
+        (parts.num_tables.into(), TABLES_MAX.into(), "tables"),
+        (memory_bytes, MEMORY_BYTES_MAX as u64, "bytes of memory from the start"),
+        (table_elements, TABLE_ELEMENTS_MAX as u64, "elements of one table from the start"),
+    ] {
+        if found > limit {
+            return Err(LoadError::TooManyParts { what: format!("{found} {what}, more than {limit}") });
+        }
     }
     Ok(())
 }

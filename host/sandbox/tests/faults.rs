@@ -44,7 +44,7 @@ async fn what_it_hands_over_is_limited() {
         "{report:?}"
     );
     let report = world.invoke("huge-url", "20000").await;
-    assert!(output(&report).contains("the URL has 20000 bytes"), "{report:?}");
+    assert!(output(&report).contains("url_bytes"), "a refusal is an ordinary answer, with its limit: {report:?}");
 }
 
 #[tokio::test]
@@ -128,5 +128,46 @@ async fn a_full_sandbox_makes_calls_wait_and_then_says_so() {
         world.invoke_with("echo", "1", hasty),
     );
     assert_eq!(failure(&long), &limit("wall_ms", 300));
-    assert!(matches!(failure(&refused), Failure::Transient { message } if message.contains("busy")), "{refused:?}");
+    let Failure::Transient { message } = failure(&refused) else { panic!("{refused:?}") };
+    assert!(message.starts_with("the host was busy with other calls for "), "{message}");
+}
+
+#[tokio::test]
+async fn a_full_line_refuses_at_once_and_says_so() {
+    let world = World::with(|options| (options.calls_max, options.waiting_max) = (1, 1)).await;
+    let long = Limits { wall_ms: 400, ..Limits::default() };
+    let (first, second, third) = tokio::join!(
+        biased;
+        world.invoke_with("sleep", "", long),
+        world.invoke_with("echo", "2", Limits::default()),
+        world.invoke_with("echo", "3", Limits::default()),
+    );
+    assert_eq!(failure(&first), &limit("wall_ms", 400));
+    assert_eq!(output(&second), "2", "its turn came");
+    let message = "the host was busy: calls under way 1, waiting for room 1".to_owned();
+    assert_eq!(failure(&third), &Failure::Transient { message });
+    assert!(!third.sent && third.memory_bytes == 0 && third.duration_us < first.duration_us);
+    assert_eq!((world.sandbox.free_room(), world.sandbox.waiting()), (1, 0));
+}
+
+#[tokio::test]
+async fn without_a_pool_the_same_limits_hold() {
+    let world = World::with(|options| (options.calls_max, options.pooled) = (2, false)).await;
+    assert_eq!(world.sandbox.calls_max(), 2);
+    let small = Limits { memory_bytes: 16 << 20, ..Limits::default() };
+    assert_eq!(failure(&world.invoke_with("memory", "", small).await), &limit("memory_bytes", 16 << 20));
+    assert_eq!(output(&world.invoke("echo", "1").await), "1");
+    for _ in 0..3 {
+        assert_eq!(output(&world.invoke("leave", "").await), "0", "memory of another call was seen");
+    }
+}
+
+#[tokio::test]
+async fn no_more_calls_are_let_in_than_the_machine_has_room_for() {
+    let world = World::with(|options| options.calls_max = 40_000).await;
+    let room = world.sandbox.calls_max();
+    assert!(room < 40_000, "processes have 128 TiB of addresses, and each call reserves 16 GiB");
+    assert_eq!(world.sandbox.free_room(), room as usize);
+    assert_eq!(output(&world.invoke("echo", "1").await), "1");
+    assert_eq!(world.sandbox.free_room(), room as usize);
 }

@@ -79,3 +79,15 @@ async fn the_quota_holds_for_the_whole_call() {
     assert_eq!(failure(&report), &limit("file_bytes", 10), "the limit is why it failed");
     assert_eq!(std::fs::read_to_string(world.inbox().join("a")).expect("read"), "1234561234");
 }
+
+#[tokio::test]
+async fn operations_are_counted_whatever_they_do() {
+    let world = World::new().await;
+    let report = world.invoke("files", &["read inbox/none"; 10_001].join(";")).await;
+    let told: Vec<&str> = output(&report).trim_matches('"').split(';').collect();
+    assert_eq!((told.len(), told[9_999], told[10_000]), (10_001, "not-found", "limit file_operations"));
+    assert_eq!(report.accesses.len(), 1_001, "a thousand, and how many more");
+    let commands = format!("{};nonsense", ["read inbox/none"; 10_001].join(";"));
+    let report = world.invoke("files", &commands).await;
+    assert_eq!(failure(&report), &limit("file_operations", 10_000), "the limit is why it failed");
+}
