@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use model::Environment;
 
-use crate::{approval, backup, connection, dead, flow, plugin, policy, run, serve};
+use crate::{approval, backup, compile, connection, dead, flow, plugin, policy, run, serve};
 
 /// Connectors you can approve, flows you can trust.
 #[derive(Debug, Parser)]
@@ -52,6 +52,8 @@ pub(crate) struct Global {
     /// Print JSON for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) compile: compile::CompileLimits,
 }
 
 /// What can be asked for.
@@ -86,7 +88,7 @@ pub(crate) enum Command {
     Approval(approval::Approval),
     /// Compiles the component on standard input; the host calls this
     #[command(hide = true)]
-    CompileComponent,
+    CompileComponent(compile::ChildLimits),
 }
 
 impl Global {

@@ -62,7 +62,10 @@ impl Client {
         let socket = folder.socket();
         match UnixStream::connect(&socket).await {
             Ok(_) => Ok(Self::Socket(socket)),
-            Err(_) => Host::open(&folder, None, Options::default()).map(|host| Self::Local(Box::new(host))),
+            Err(_) => {
+                let host = Host::open(&folder, None, Options::default(), global.compile)?;
+                Ok(Self::Local(Box::new(host)))
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use sandbox::Sandbox;
 use store::{JournalStore, OpenError};
 use vault::Vault;
 
-use crate::compile;
+use crate::compile::{self, CompileLimits};
 use crate::exit::{Exit, Stop};
 use crate::folder::{Folder, write_whole};
 use crate::input;
@@ -31,13 +31,18 @@ pub(crate) struct Host {
 
 impl Host {
     /// Opens the folder; `ceiling` replaces the folder's own.
-    pub(crate) fn open(folder: &Folder, ceiling: Option<&Path>, options: Options) -> Result<Self, Stop> {
+    pub(crate) fn open(
+        folder: &Folder,
+        ceiling: Option<&Path>,
+        options: Options,
+        compile: CompileLimits,
+    ) -> Result<Self, Stop> {
         folder.prepare()?;
         let store = JournalStore::open(&folder.store(), store::Options::default())
             .map_err(|error| not_opened(folder, &error))?;
         let store = Arc::new(store);
         let vault = Vault::open(&folder.key()).map_err(|error| Stop::failed(error.to_problem()))?;
-        let sandbox = open_sandbox(folder, &vault)?;
+        let sandbox = open_sandbox(folder, &vault, compile)?;
         let engine = Engine::open(Parts {
             folder: folder.path().to_owned(),
             store: store.clone(),
@@ -88,9 +93,9 @@ fn in_use(folder: &Folder, pid: Option<u32>) -> Problem {
         })
 }
 
-fn open_sandbox(folder: &Folder, vault: &Vault) -> Result<Sandbox, Stop> {
+fn open_sandbox(folder: &Folder, vault: &Vault, compile: CompileLimits) -> Result<Sandbox, Stop> {
     let mut options = sandbox::Options::new(folder.cache(), vault.derive_key("code-cache"));
-    options.compiler = Some(compile::in_child());
+    options.compiler = Some(compile::in_child(compile));
     Sandbox::open(options).map_err(|error| Stop::failed(Problem::new("sandbox", error.to_string())))
 }
 

@@ -41,7 +41,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     let exit = match command {
-        Command::CompileComponent => compile::child(),
+        Command::CompileComponent(limits) => compile::child(&limits),
         Command::Serve(serve) => match serve::serve(&global, &serve) {
             Ok(()) => Exit::Done,
             Err(stop) => tell_stop(&global, &stop),
@@ -63,7 +63,7 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
             Command::Backup(command) => backup::backup(global, &command).await,
             Command::Restore(command) => backup::restore(global, &command),
             Command::Approval(command) => approval::run(global, command).await,
-            Command::Serve(_) | Command::CompileComponent => unreachable!("handled before"),
+            Command::Serve(_) | Command::CompileComponent(_) => unreachable!("handled before"),
         }
     })
 }

@@ -110,7 +110,7 @@ fn guard_process() {
 async fn live(global: &Global, serve: &Serve) -> Result<(), Stop> {
     let folder = Folder::new(global.folder());
     let options = Options { workers: serve.workers.get(), queue_max: serve.queue.get() };
-    let host = Host::open(&folder, serve.ceiling.as_deref(), options)?;
+    let host = Host::open(&folder, serve.ceiling.as_deref(), options, global.compile)?;
     if let Some(url) = &serve.public_url {
         host.engine.set_public_url(url).map_err(host::engine_stop)?;
     }

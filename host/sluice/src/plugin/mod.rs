@@ -127,7 +127,7 @@ pub(crate) async fn run(global: &Global, command: Plugin) -> Outcome {
     match command {
         Plugin::New(new) => new::new(&new.name, new.path.as_deref()),
         Plugin::Ask(question) => ask::ask(global, question).await,
-        Plugin::Test(test) => test::test(&test.path, test.samples.as_deref()).await,
+        Plugin::Test(test) => test::test(global, &test.path, test.samples.as_deref()).await,
 
         Plugin::Install { files } => install(global, &files).await,
         Plugin::List => Client::with(global, async |client| client.get("/api/v1/plugins").await.map(list)).await,

@@ -75,7 +75,13 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn start(bench: &Bench) -> Self {
-        let mut command = bench.command(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        Self::start_with(bench, &[])
+    }
+
+    /// With these further arguments.
+    pub(crate) fn start_with(bench: &Bench, further: &[&str]) -> Self {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"], further].concat();
+        let mut command = bench.command(&arguments);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let mut log = String::new();

@@ -21,6 +21,8 @@ use sandbox::{Options, Plugin, Sandbox};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::cli::Global;
+use crate::compile::{self, CompileLimits};
 use crate::exit::{Answer, Exit, Outcome, Stop};
 use crate::input;
 use crate::show::{Paint, hang};
@@ -42,11 +44,11 @@ struct Verdict {
     differences: Vec<String>,
 }
 
-pub(super) async fn test(path: &Path, samples: Option<&Path>) -> Outcome {
+pub(super) async fn test(global: &Global, path: &Path, samples: Option<&Path>) -> Outcome {
     let component = if path.is_dir() { build::component(path)? } else { path.to_owned() };
     let samples = samples.map_or_else(|| beside(path), Path::to_owned);
     let scratch = tempfile::tempdir().map_err(anyhow::Error::new)?;
-    let bench = Bench::open(&component, scratch.path()).await?;
+    let bench = Bench::open(&component, scratch.path(), global.compile).await?;
     let mut cases = cases(&samples, &bench.manifest)?;
     let missing = missing(&bench.manifest, &cases);
     cases.extend(of_manifest(&bench.manifest)?);
@@ -70,11 +72,12 @@ fn texts(problems: &[Problem]) -> Vec<String> {
 }
 
 impl Bench {
-    async fn open(component: &Path, scratch: &Path) -> Result<Self, Stop> {
+    async fn open(component: &Path, scratch: &Path, limits: CompileLimits) -> Result<Self, Stop> {
         let wasm = input::read_bytes(component)?;
         // The code is compiled once and forgotten: its key protects nothing.
         let mut options = Options::new(scratch.join("cache"), [0; 32]);
         (options.calls_max, options.warm_slots) = (8, 4);
+        options.compiler = Some(compile::in_child(limits));
         let opened =
             Sandbox::open(options).map_err(|error| Stop::failed(Problem::new("sandbox", error.to_string())))?;
         let sandbox = opened.clone();
