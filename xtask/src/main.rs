@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use xtask::receiver::Receiver;
 use xtask::report::Claims;
@@ -54,20 +54,23 @@ enum Task {
     },
     /// Tortures a part of the host for as long as asked, and prints counts and seeds.
     ///
-    /// Simulated worlds all the while; beside them kills under load, losses of power on a
-    /// real file system, a kill at every sync, injected errors, full disks, damaged files.
+    /// engine: simulated worlds all the while; beside them kills under load, losses of
+    /// power on a real file system, a kill at every sync, injected errors, full disks,
+    /// damaged files. sandbox: hostile guests, generated and damaged connectors, and every
+    /// other test over seeds, with as many seeds as time allows.
     Torture {
-        /// `engine`.
+        /// `engine` or `sandbox`.
         part: Tortured,
         /// How long.
         #[arg(long, default_value_t = 20)]
         minutes: u64,
-        /// Only lives through the simulated world of this seed, aloud.
+        /// engine: only lives through the simulated world of this seed, aloud.
+        /// sandbox: the first seed; 1000 when it is not said.
         #[arg(long)]
         seed: Option<u64>,
-        /// Only this part, in its short form: kills, power, counting, syscalls, errors, full,
-        /// damage, retention.
-        #[arg(long, conflicts_with = "seed")]
+        /// engine: only this part, in its short form: kills, power, counting, syscalls,
+        /// errors, full, damage, retention. sandbox: only the tests with this in their names.
+        #[arg(long)]
         only: Option<String>,
     },
     /// Answers as Slack and GitHub do; what `demo` leaves running.
@@ -80,11 +83,16 @@ enum Task {
     },
 }
 
+/// Where tests over seeds begin under torture: beyond the seeds of the suite.
+const FIRST_SEED: u64 = 1_000;
+
 /// What can be tortured.
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Tortured {
     /// The engine with its store.
     Engine,
+    /// The sandbox, and whatever else is tested over seeds.
+    Sandbox,
 }
 
 fn main() -> ExitCode {
@@ -109,6 +117,12 @@ fn perform(task: Task) -> Result<bool> {
         Task::Bench { parts } => bench::bench(&parts).map(|()| true),
         Task::Plugins => plugins::build().and_then(|()| plugins::build_guests()).map(|()| true),
         Task::Kills { count } => kill(count),
+        Task::Torture { part: Tortured::Sandbox, minutes, seed, only } => {
+            torture::sandbox(minutes, seed.unwrap_or(FIRST_SEED), only.as_deref())
+        }
+        Task::Torture { part: Tortured::Engine, seed: Some(_), only: Some(_), .. } => {
+            bail!("--seed and --only do not go together for the engine")
+        }
         Task::Torture { part: Tortured::Engine, seed: Some(seed), .. } => torture::replay(seed),
         Task::Torture { part: Tortured::Engine, only: Some(only), .. } => torture::only(&only),
         Task::Torture { part: Tortured::Engine, minutes, seed: None, only: None } => torture::engine(minutes),

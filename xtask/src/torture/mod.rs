@@ -1,5 +1,6 @@
 //! `cargo xtask torture engine`: the long form of every proof that the engine keeps its
-//! promises, and the short form that the test suite runs.
+//! promises, and the short form that the test suite runs. `cargo xtask torture sandbox`:
+//! the same of every test over seeds (`seeds.rs`).
 //!
 //! The simulator lives through worlds all the time on the processors that are left,
 //! while real hosts are killed, starved, lied to and damaged one after another. Each
@@ -12,6 +13,7 @@ mod full;
 mod mount;
 mod power;
 mod retention;
+mod seeds;
 mod simulator;
 mod strace;
 mod syscalls;
@@ -26,6 +28,7 @@ use crate::report::{Claims, stage};
 use crate::workspace::target;
 use crate::{demo, kills};
 
+pub use seeds::sandbox;
 pub use simulator::{build as build_simulator, replay};
 pub use tally::Scale;
 
