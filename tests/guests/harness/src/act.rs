@@ -202,6 +202,24 @@ impl<'s> Act<'s> {
         report
     }
 
+    /// Makes the call without a neighbour beside it.
+    ///
+    /// # Panics
+    /// When the guest may not run at all.
+    pub async fn run_alone(self) -> Report {
+        let plugin = self.stage.load(self.guest);
+        let manifest = self.manifest(&plugin).await;
+        let call = self.call(&plugin, &manifest).expect("the guest is approved");
+        self.stage.sandbox.call(&plugin, call).await
+    }
+
+    /// Makes the call of another component, as if it had this guest's manifest.
+    pub(crate) async fn run_as(self, plugin: &Plugin) -> Report {
+        let manifest = self.manifest(&self.stage.load(self.guest)).await;
+        let call = self.call(plugin, &manifest).expect("the component is approved");
+        self.stage.sandbox.call(plugin, call).await
+    }
+
     /// The code of the denial that keeps the guest from running with this approval of
     /// another component.
     ///

@@ -5,12 +5,16 @@
 //! that bears its name, and a guest without such a test does not compile.
 
 mod act;
+mod attempt;
 mod component;
+mod made;
 mod receiver;
 mod services;
 mod stage;
 
 pub use act::Act;
+pub use attempt::Attempt;
 pub use component::component;
+pub use made::{connector, describing, try_connector};
 pub use receiver::Receiver;
 pub use stage::{SECRET, Stage};

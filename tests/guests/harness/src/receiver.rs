@@ -95,7 +95,11 @@ async fn serve(stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
         stream.read_exact(&mut body).await?;
         seen.heads.lock().unwrap_or_else(PoisonError::into_inner).push(head.clone());
         let answer = answer(&head);
-        let Some(answer) = answer else { return std::future::pending().await };
+        let Some(answer) = answer else {
+            // Until the peer goes away.
+            let _never = stream.read_u8().await?;
+            return Ok(());
+        };
         stream.write_all(answer.as_bytes()).await?;
     }
 }

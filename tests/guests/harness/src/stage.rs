@@ -6,10 +6,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use egress::{Egress, EgressOptions, Resolve};
 use model::{Manifest, Problem};
-use sandbox::{Options, Plugin, Sandbox};
+use sandbox::{LoadError, Options, Plugin, Sandbox};
 use tempfile::TempDir;
 
 use crate::act::{Act, NEIGHBOURS_CALLS};
@@ -18,6 +19,9 @@ use crate::receiver::Receiver;
 
 /// The credential of the connection: 8 bytes or more, as the vault demands.
 pub const SECRET: &str = "sk-canary/7+f3 A=%\\Zq0";
+
+/// Unused connections are gone soon, so that tests can wait until nothing is left.
+const KEEP_ALIVE: Duration = Duration::from_millis(500);
 
 /// Where guests act.
 #[derive(Debug)]
@@ -48,7 +52,8 @@ impl Stage {
         std::fs::create_dir(folder.path().join("inbox")).expect("the granted folder");
         let options = Options { calls_max: 16, ..Options::new(folder.path().join("code"), [7; 32]) };
         let resolver = Arc::new(Loopback);
-        let egress = Egress::new(EgressOptions { resolver, ..EgressOptions::default() }).expect("the way out");
+        let egress = EgressOptions { resolver, keep_alive: KEEP_ALIVE, ..EgressOptions::default() };
+        let egress = Egress::new(egress).expect("the way out");
         Self {
             receiver: Receiver::start().await,
             canary: Receiver::start().await,
@@ -83,6 +88,36 @@ impl Stage {
     /// When it is not built, or is no connector.
     pub fn load(&self, guest: &str) -> Plugin {
         self.sandbox.load(&component(guest)).expect("every guest is a connector by its form")
+    }
+
+    /// The neighbour's calls, all of which must succeed.
+    ///
+    /// # Panics
+    /// When one of its answers is wrong.
+    pub async fn neighbour(&self) {
+        self.act("echo").work(NEIGHBOURS_CALLS, None).await;
+    }
+
+    /// Why the guest cannot be loaded, while the neighbour works.
+    ///
+    /// # Panics
+    /// When it is loaded, the host breaks, or the neighbour's answers are wrong.
+    pub async fn refusal(&self, wasm: Vec<u8>) -> LoadError {
+        let sandbox = self.sandbox.clone();
+        let hostile = tokio::task::spawn_blocking(move || sandbox.load(&wasm).map(|plugin| plugin.digest()));
+        self.act("echo").work(NEIGHBOURS_CALLS, None).await;
+        let loaded = hostile.await.expect("the host must not panic, whatever it is to load");
+        loaded.expect_err("the guest must be refused")
+    }
+
+    /// Calls that could begin now.
+    pub fn free_room(&self) -> usize {
+        self.sandbox.free_room()
+    }
+
+    /// Calls that may run at the same time.
+    pub fn room_max(&self) -> usize {
+        self.sandbox.calls_max() as usize
     }
 
     /// The folder that grants open as `inbox`.

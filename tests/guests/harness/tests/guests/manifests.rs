@@ -13,8 +13,8 @@ async fn problems(guest: &str) -> Vec<String> {
     problems.iter().map(|Problem { code, what, .. }| format!("{code}: {what}")).collect()
 }
 
-/// Each problem holds the words at its place, and there are no others.
-async fn check(guest: &str, wanted: &[&str]) {
+/// Describes the guest: each problem holds the words at its place, and there are no others.
+pub(crate) async fn check(guest: &str, wanted: &[&str]) {
     let found = problems(guest).await;
     assert_eq!(found.len(), wanted.len(), "{found:#?}");
     for (found, wanted) in found.iter().zip(wanted) {

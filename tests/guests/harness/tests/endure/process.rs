@@ -1,0 +1,36 @@
+//! What this process has: memory, descriptors, threads, tasks.
+
+use std::fs;
+
+/// A look at it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// Memory of its own that is in use, without files, in KiB.
+    pub(crate) memory_kib: u64,
+    pub(crate) descriptors: usize,
+    pub(crate) threads: usize,
+    pub(crate) tasks: usize,
+}
+
+impl Look {
+    /// At this moment, in a runtime.
+    pub(crate) fn now() -> Self {
+        Self {
+            memory_kib: memory_kib(),
+            descriptors: entries("/proc/self/fd"),
+            threads: entries("/proc/self/task"),
+            tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+        }
+    }
+}
+
+fn entries(folder: &str) -> usize {
+    fs::read_dir(folder).expect("Linux shows it").count()
+}
+
+/// `Anonymous` of proc_pid_smaps(5).
+fn memory_kib() -> u64 {
+    let text = fs::read_to_string("/proc/self/smaps_rollup").expect("Linux shows it");
+    let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:")).expect("a line of its own");
+    line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
+}

@@ -1,0 +1,157 @@
+//! A thousand hostile calls in one host leave it as it was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use guest_tests::{Act, Stage};
+use model::Failure;
+use sandbox::{Answer, Report};
+use testkit::{Seeded, Torture};
+
+use crate::process::Look;
+
+/// Calls of each seed, at the same time.
+const AT_ONCE: usize = 4;
+/// A thousand calls.
+const SEEDS: u64 = 250;
+/// Seeds after which everything that is made once has been made: each slot of the pool
+/// has been used, each guest has been loaded.
+const WARM_UP: u64 = 60;
+/// What the host may have grown by in the end.
+const GROWTH_KIB_MAX: u64 = 1 << 10;
+/// Looks until what a call leaves to its runtime is put away: connections, timers.
+const LOOKS: u32 = 400;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(25);
+/// Looks that must be alike before nothing more is expected: four times what an unused
+/// connection is kept.
+const ALIKE: u32 = 80;
+
+/// A guest, how it is called, and what must become of it.
+struct Hostile {
+    guest: &'static str,
+    shape: for<'s> fn(Act<'s>, &'s Stage) -> Act<'s>,
+    wanted: &'static str,
+}
+
+const SMALL: &str = "output_bytes = 100000\nrequest_bytes = 100000\nfile_bytes = 0";
+
+#[rustfmt::skip]
+const HOSTILE: [Hostile; 24] = [
+    Hostile { guest: "spin", shape: |act, _| act.limits("cpu_ms = 20"), wanted: "cpu_ms" },
+    Hostile { guest: "spin-in-bulk", shape: |act, _| act.limits("cpu_ms = 20"), wanted: "cpu_ms" },
+    Hostile { guest: "tail-calls", shape: |act, _| act.limits("cpu_ms = 20"), wanted: "cpu_ms" },
+    Hostile { guest: "sleep", shape: |act, _| act.limits("wall_ms = 20"), wanted: "wall_ms" },
+    Hostile {
+        guest: "await-stalled",
+        shape: |act, stage| act.limits("wall_ms = 60").text(&stage.receiver.origin()),
+        wanted: "wall_ms",
+    },
+    Hostile { guest: "grow-memory", shape: |act, _| act.limits("memory_bytes = 16777216"), wanted: "memory_bytes" },
+    Hostile { guest: "grow-table", shape: |act, _| act, wanted: "table_elements" },
+    Hostile { guest: "hoard-tables", shape: |act, _| act, wanted: "answered" },
+    Hostile { guest: "hoard-handles", shape: |act, _| act, wanted: "handles" },
+    Hostile { guest: "recurse", shape: |act, _| act, wanted: "stack_bytes" },
+    Hostile { guest: "panic", shape: |act, _| act.input("7"), wanted: "crashed" },
+    Hostile { guest: "trap", shape: |act, _| act, wanted: "crashed" },
+    Hostile { guest: "exit", shape: |act, _| act, wanted: "crashed" },
+    Hostile { guest: "trap-after-answer", shape: |act, _| act, wanted: "crashed" },
+    Hostile { guest: "wild-answers", shape: |act, _| act.text("a"), wanted: "crashed" },
+    Hostile { guest: "wild-calls", shape: |act, _| act.text("i"), wanted: "crashed" },
+    Hostile { guest: "lying-realloc", shape: |act, _| act.text("f"), wanted: "crashed" },
+    Hostile { guest: "huge-output", shape: |act, _| act.limits(SMALL).input("5000000"), wanted: "host_call_bytes" },
+    Hostile {
+        guest: "list-bomb",
+        shape: |act, stage| act.limits(SMALL).text(&stage.receiver.origin()),
+        wanted: "host_call_bytes",
+    },
+    Hostile {
+        guest: "request-flood",
+        shape: |act, stage| act.limits("requests = 5").text(&stage.receiver.origin()),
+        wanted: "requests",
+    },
+    Hostile {
+        guest: "huge-request",
+        shape: |act, stage| act.limits("request_bytes = 100000").text(&stage.receiver.origin()),
+        wanted: "request_bytes",
+    },
+    Hostile { guest: "forbidden-headers", shape: |act, stage| act.text(&stage.receiver.origin()), wanted: "answered" },
+    Hostile { guest: "wasi-sockets", shape: |act, stage| act.input(stage.receiver.port().to_string()), wanted: "answered" },
+    Hostile { guest: "leave-behind", shape: |act, _| act, wanted: "answered" },
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tortured_hostile_runs() {
+    let mut torture = Torture::new("hostile-runs", SEEDS);
+    let stage = Arc::new(Stage::open().await);
+    for seed in 0..WARM_UP {
+        batch(&stage, seed, &mut torture).await;
+    }
+    let before = settled(&stage, None).await;
+    while let Some(seed) = torture.next_seed() {
+        batch(&stage, seed, &mut torture).await;
+    }
+    stage.neighbour().await;
+    let after = settled(&stage, Some(before)).await;
+    torture.add("kib_before", before.memory_kib);
+    torture.add("kib_after", after.memory_kib);
+    torture.finish();
+    assert!(after.descriptors <= before.descriptors, "descriptors leak: {before:?}, {after:?}");
+    assert!(after.tasks <= before.tasks, "tasks leak: {before:?}, {after:?}");
+    assert!(after.threads <= before.threads, "threads leak: {before:?}, {after:?}");
+    assert!(after.memory_kib < before.memory_kib + GROWTH_KIB_MAX, "memory leaks: {before:?}, {after:?}");
+    assert_eq!(stage.canary.connections(), 0);
+}
+
+/// One seed's calls, side by side.
+async fn batch(stage: &Arc<Stage>, seed: u64, torture: &mut Torture) {
+    let mut chance = Seeded::new(seed);
+    let calls: Vec<_> = (0..AT_ONCE)
+        .map(|_| {
+            let (hostile, stage) = (chance.pick(&HOSTILE), stage.clone());
+            (hostile, tokio::spawn(async move { (hostile.shape)(stage.act(hostile.guest), &stage).run_alone().await }))
+        })
+        .collect();
+    for (Hostile { guest, wanted, .. }, call) in calls {
+        match call.await.map(|report| became(&report)) {
+            Ok(found) if found == *wanted => torture.count(wanted),
+            Ok(found) => torture.fail(seed, format!("{guest}: {found} instead of {wanted}")),
+            Err(panic) => torture.fail(seed, format!("{guest}: the host panicked: {panic}")),
+        }
+    }
+}
+
+fn became(report: &Report) -> String {
+    match &report.outcome {
+        Ok(Answer::Output(_)) => "answered".to_owned(),
+        Err(Failure::LimitExceeded { which, .. }) => which.clone(),
+        Err(Failure::Crashed { .. }) => "crashed".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The process when all is put away, which takes a moment; with an earlier look, when it
+/// has no more than then, or after long enough.
+async fn settled(stage: &Stage, earlier: Option<Look>) -> Look {
+    let (mut look, mut alike) = (Look::now(), 0);
+    for _ in 0..LOOKS {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        let next = Look::now();
+        let still = (next.descriptors, next.tasks, next.threads) == (look.descriptors, look.tasks, look.threads);
+        alike = if still { alike + 1 } else { 0 };
+        look = next;
+        let quiet = match earlier {
+            None => alike >= ALIKE && stage.free_room() == stage.room_max(),
+            Some(earlier) => {
+                look.descriptors <= earlier.descriptors
+                    && look.tasks <= earlier.tasks
+                    && look.threads <= earlier.threads
+                    && look.memory_kib < earlier.memory_kib + GROWTH_KIB_MAX
+            }
+        };
+        if quiet {
+            break;
+        }
+    }
+    assert_eq!(stage.free_room(), stage.room_max(), "every place is given back");
+    look
+}

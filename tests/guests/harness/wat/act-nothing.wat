@@ -1,0 +1,12 @@
+;; component
+;; Exports the interface of actions without its function.
+(component
+  (core module $m (memory (export "memory") 1) (;manifest;))
+  (core instance $i (instantiate $m))
+  (func $describe (result string)
+    (canon lift (core func $i "sluicegate:connector/manifest@0.1.0#describe") (memory $i "memory")))
+  (instance $manifest (export "describe" (func $describe)))
+  (export "sluicegate:connector/manifest@0.1.0" (instance $manifest))
+  (instance $actions)
+  (export "sluicegate:connector/actions@0.1.0" (instance $actions))
+)

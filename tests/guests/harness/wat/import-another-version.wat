@@ -1,0 +1,11 @@
+;; component
+;; Imports a version of the contract that there is not.
+(component
+  (import "sluicegate:connector/context@0.2.0" (instance (export "remaining-ms" (func (result u64)))))
+  (core module $m (memory (export "memory") 1) (;manifest;))
+  (core instance $i (instantiate $m))
+  (func $describe (result string)
+    (canon lift (core func $i "sluicegate:connector/manifest@0.1.0#describe") (memory $i "memory")))
+  (instance $manifest (export "describe" (func $describe)))
+  (export "sluicegate:connector/manifest@0.1.0" (instance $manifest))
+)

@@ -1,0 +1,11 @@
+;; component
+;; Imports a core module, which the host should bring.
+(component
+  (import "module" (core module))
+  (core module $m (memory (export "memory") 1) (;manifest;))
+  (core instance $i (instantiate $m))
+  (func $describe (result string)
+    (canon lift (core func $i "sluicegate:connector/manifest@0.1.0#describe") (memory $i "memory")))
+  (instance $manifest (export "describe" (func $describe)))
+  (export "sluicegate:connector/manifest@0.1.0" (instance $manifest))
+)

@@ -1,0 +1,18 @@
+;; connector
+;; Calls itself for ever without a stack.
+(module
+  (memory (export "memory") 1)
+  (global $next (mut i32) (i32.const 1024))
+  (func $allocate (param i32 i32 i32 i32) (result i32) (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (;manifest;)
+  (export "cabi_realloc" (func $allocate))
+  ;; What it answers: the output `null`.
+  (data (i32.const 64) "\00\00\00\00\00\00\00\00\60\00\00\00\04\00\00\00") (data (i32.const 96) "null")
+  (func $again (param i32) (return_call $again (i32.add (local.get 0) (i32.const 1))))
+  (func (export "sluicegate:connector/actions@0.1.0#invoke") (param i32 i32 i32 i32) (result i32)
+    (call $again (i32.const 0))
+    (i32.const 64))
+)

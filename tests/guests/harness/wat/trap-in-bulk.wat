@@ -1,0 +1,25 @@
+;; connector
+;; Moves what is not all there: nothing of it may be moved, and the call is over.
+(module
+  (memory (export "memory") 1)
+  (global $next (mut i32) (i32.const 1024))
+  (func $allocate (param i32 i32 i32 i32) (result i32) (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (;manifest;)
+  (export "cabi_realloc" (func $allocate))
+  ;; What it answers: the output `null`.
+  (data (i32.const 64) "\00\00\00\00\00\00\00\00\60\00\00\00\04\00\00\00") (data (i32.const 96) "null")
+  (table $t 10 funcref)
+  (data $d "gone")
+  (elem $e func $allocate)
+  (func (export "sluicegate:connector/actions@0.1.0#invoke") (param i32 i32 i32 i32) (result i32)
+    (local $way i32)
+    (local.set $way (i32.load8_u offset=1 (local.get 2)))
+    (if (i32.eq (local.get $way) (i32.const 97)) (then (memory.fill (i32.const 65000) (i32.const 1) (i32.const -1))))
+    (if (i32.eq (local.get $way) (i32.const 98)) (then (data.drop $d) (memory.init $d (i32.const 0) (i32.const 0) (i32.const 4))))
+    (if (i32.eq (local.get $way) (i32.const 99)) (then (elem.drop $e) (table.init $t $e (i32.const 0) (i32.const 0) (i32.const 1))))
+    (if (i32.eq (local.get $way) (i32.const 100)) (then (table.copy $t $t (i32.const 5) (i32.const 0) (i32.const -1))))
+    (i32.const 64))
+)
