@@ -12,6 +12,7 @@ pub mod host;
 pub mod http1;
 pub mod judge;
 pub mod kills;
+pub mod languages;
 pub mod npm;
 pub mod plugins;
 pub mod receiver;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+use crate::languages::LANGUAGES;
 use crate::report::Claims;
 use crate::workspace::{SIMULATED_TIME, cargo, has, run, spoken};
 use crate::{demo, kills, plugins, torture};
@@ -54,6 +55,12 @@ impl Suite {
             plugins::build_guests()
         });
         self.tests();
+        for language in LANGUAGES {
+            // What cannot be read has failed the tests already.
+            if let Ok(Some(why)) = language.missing() {
+                self.skipped.push(format!("connector in {}: {why}", language.name()));
+            }
+        }
         self.part("simulator", torture::simulate);
         if !has("npm", "--version") {
             let why = "npm is missing, which fetches GitHub's published webhook payloads: install Node.js";
