@@ -111,7 +111,8 @@ mod tests {
     async fn the_line_is_bounded_and_moves() {
         let room = Room::new(2, 2);
         let (first, _second) = (room.enter(far()).await.expect("room"), room.enter(far()).await.expect("room"));
-        let (mut third, mut fourth) = (pin!(room.enter(far())), pin!(room.enter(far())));
+        let mut third = pin!(room.enter(far()));
+        let mut fourth = pin!(room.enter(far()));
         assert!(third.as_mut().now_or_never().is_none() && fourth.as_mut().now_or_never().is_none());
         assert_eq!((room.free(), room.waiting()), (0, 2));
         let fifth = room.enter(far()).await.map(drop);

@@ -58,6 +58,11 @@ impl Receiver {
         self.seen.connections.load(Ordering::SeqCst)
     }
 
+    /// Forgets the heads of all requests so far.
+    pub fn forget(&self) {
+        *self.seen.heads.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
+    }
+
     /// The heads of all requests, as they came.
     pub fn heads(&self) -> Vec<String> {
         self.seen.heads.lock().unwrap_or_else(PoisonError::into_inner).clone()

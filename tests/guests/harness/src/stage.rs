@@ -48,9 +48,15 @@ impl Resolve for Loopback {
 impl Stage {
     /// A stage of its own for each test.
     pub async fn open() -> Self {
+        Self::open_with(|_| {}).await
+    }
+
+    /// With other options of the sandbox.
+    pub async fn open_with(change: impl FnOnce(&mut Options)) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         std::fs::create_dir(folder.path().join("inbox")).expect("the granted folder");
-        let options = Options { calls_max: 16, ..Options::new(folder.path().join("code"), [7; 32]) };
+        let mut options = Options { calls_max: 16, ..Options::new(folder.path().join("code"), [7; 32]) };
+        change(&mut options);
         let resolver = Arc::new(Loopback);
         let egress = EgressOptions { resolver, keep_alive: KEEP_ALIVE, ..EgressOptions::default() };
         let egress = Egress::new(egress).expect("the way out");

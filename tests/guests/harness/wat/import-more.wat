@@ -5,7 +5,7 @@
   (core module $m (memory (export "memory") 1) (;manifest;))
   (core instance $i (instantiate $m))
   (func $describe (result string)
-    (canon lift (core func $i "sluicegate:connector/manifest@0.1.0#describe") (memory $i "memory")))
+    (canon lift (core func $i "sluicegate:connector/manifest@0.1.0#describe") (memory (core memory $i "memory"))))
   (instance $manifest (export "describe" (func $describe)))
   (export "sluicegate:connector/manifest@0.1.0" (instance $manifest))
 )

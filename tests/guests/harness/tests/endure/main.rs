@@ -1,5 +1,5 @@
-//! Many hostile components in one host: a thousand calls that leave nothing behind, and
-//! components that chance has made or damaged. In the suite a fixed number of seeds; see
+//! Many components in one host that chance has made or damaged, or that are made to be
+//! hard on whoever looks at them. In the suite a fixed number of seeds; see
 //! `testkit::Torture` for the long form.
 
 #![allow(clippy::panic, reason = "tests")]
@@ -7,8 +7,6 @@
 mod bombs;
 mod generated;
 mod mutated;
-mod process;
-mod runs;
 
 use std::path::Path;
 use std::sync::Arc;

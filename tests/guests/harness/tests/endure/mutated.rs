@@ -8,7 +8,7 @@ use wasmparser::Parser;
 use crate::{attempt_each, built};
 
 /// Most are refused in a millisecond; those that are not are compiled.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 150;
 /// Bits that are turned in one component, at most.
 const TURNED_MAX: usize = 8;
 
@@ -84,7 +84,9 @@ fn shuffle(wasm: &[u8], chance: &mut Seeded) -> Vec<u8> {
     }
     let (one, other) = (chance.below(sections.len()), chance.below(sections.len()));
     match chance.below(3) {
-        0 => drop(sections.remove(one)),
+        0 => {
+            let _lost = sections.remove(one);
+        }
         1 => sections.insert(other, sections[one]),
         _ => sections.swap(one, other),
     }

@@ -3,6 +3,8 @@
 use guest_tests::{Stage, component};
 use model::Problem;
 
+use crate::manifests::check;
+
 /// The host's refusal holds each of these words, and says what to do.
 async fn refused(guest: &str, wanted: &[&str]) {
     let stage = Stage::open().await;
@@ -21,12 +23,12 @@ pub(crate) async fn core_module() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(crate) async fn describe_a_number() {
-    refused("describe-a-number", &["sluicegate:connector/manifest@0.1.0 is not the contract's"]).await;
+    check("describe-a-number", &["manifest-failed: the connector cannot describe itself: the connector broke off: expected `string` found `u32`"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(crate) async fn act_a_number() {
-    refused("act-a-number", &["actions is not the contract's", "invoke"]).await;
+    check("act-a-number", &["manifest-failed: the connector cannot describe itself: the connector broke off: expected 2-tuple, found 0-tuple"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,6 +24,15 @@ impl Look {
     }
 }
 
+/// What the descriptors are, for whoever has to find out why there are more.
+pub(crate) fn descriptors() -> Vec<String> {
+    let links = fs::read_dir("/proc/self/fd").expect("Linux shows it").flatten();
+    let mut names: Vec<String> =
+        links.filter_map(|link| Some(fs::read_link(link.path()).ok()?.to_string_lossy().into_owned())).collect();
+    names.sort();
+    names
+}
+
 fn entries(folder: &str) -> usize {
     fs::read_dir(folder).expect("Linux shows it").count()
 }
