@@ -1,5 +1,6 @@
 //! Targets that a seed draws: spellings, tricks and published cases, mutated and mixed.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +53,7 @@ fn draw(seed: u64, count: usize, port: u16) -> Result<Vec<Target>> {
     let mut chance = Seeded::new(seed);
     let (ranges, known, templates) = (Ranges::read()?, targets(port)?, tricks::templates()?);
     let mut drawn: Vec<Target> = Vec::new();
-    let mut listened = vec![80, 443];
+    let (mut listened, mut urls) = (vec![80, 443], BTreeSet::new());
     while drawn.len() < count {
         let url = match chance.below(3) {
             0 => chance.pick(&known).url.clone(),
@@ -72,7 +73,10 @@ fn draw(seed: u64, count: usize, port: u16) -> Result<Vec<Target>> {
             .filter_map(|url| url.port_or_known_default())
             .filter(|port| !listened.contains(port))
             .collect();
-        if listened.len() + news.len() > PORTS_MAX || news.iter().any(|port| [0, 53].contains(port)) {
+        if !urls.insert(target.url.clone())
+            || listened.len() + news.len() > PORTS_MAX
+            || news.iter().any(|port| [0, 53].contains(port))
+        {
             continue;
         }
         listened.extend(news);
