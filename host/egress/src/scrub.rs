@@ -6,6 +6,7 @@
 //! border between pieces can hide it.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -137,38 +138,64 @@ impl Needle {
 
 /// How many bytes at the start of `text` stand for `form`, any of them escaped.
 fn escaped_len(text: &[u8], form: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    for &wanted in form {
-        let (byte, length) = unescape(&text[at..], wanted)?;
-        if byte != wanted {
-            return None;
+    let (mut read, mut at) = (0, 0);
+    while at < form.len() {
+        let mut steps = steps(&text[read..], &form[at..]);
+        let (taken, length) = steps.next()?;
+        if steps.next().is_some() {
+            return read_both_ways(text, form, (at, read));
         }
-        at += length;
+        (at, read) = (at + taken, read + length);
     }
-    Some(at)
+    Some(read)
 }
 
-/// The first byte that `text` stands for, and how many bytes it takes up.
-fn unescape(text: &[u8], wanted: u8) -> Option<(u8, usize)> {
-    match *text {
-        // A plain byte first, so that a secret with `%` or `\` in it is met as it is.
-        [byte, ..] if byte == wanted && !starts_escape(text, wanted) => Some((byte, 1)),
-        [b'%', high, low, ..] => Some((hex_byte([high, low])?, 3)),
-        [b'\\', b'u', b'0', b'0', high, low, ..] => Some((hex_byte([high, low])?, 6)),
-        [b'\\', byte, ..] => Some((byte, 2)),
-        [b'+', ..] if wanted == b' ' => Some((b' ', 1)),
-        [byte, ..] => Some((byte, 1)),
-        [] => None,
+/// The same from a place on that can be read in two ways: `%25` is a percent sign or three
+/// bytes of a secret that has them. Each place is looked at once, and the longest reading
+/// counts.
+fn read_both_ways(text: &[u8], form: &[u8], from: (usize, usize)) -> Option<usize> {
+    let (mut open, mut longest) = (BTreeSet::from([from]), None);
+    while let Some((at, read)) = open.pop_first() {
+        if at == form.len() {
+            longest = longest.max(Some(read));
+            continue;
+        }
+        open.extend(steps(&text[read..], &form[at..]).map(|(taken, length)| (at + taken, read + length)));
     }
+    longest
 }
 
-/// `\\` and `%25` stand for the byte they begin with.
-fn starts_escape(text: &[u8], wanted: u8) -> bool {
-    match wanted {
-        b'%' => text.starts_with(b"%25"),
-        b'\\' => text.starts_with(b"\\\\") || text.starts_with(b"\\u005"),
-        _ => false,
-    }
+/// The ways in which the beginning of `text` stands for that of `form`: how many bytes of
+/// `form`, by how many of `text`.
+fn steps(text: &[u8], form: &[u8]) -> impl Iterator<Item = (usize, usize)> {
+    let wanted = form[0];
+    let plain = (text.first() == Some(&wanted)).then_some((1, 1));
+    let is = |byte: Option<u8>, length: usize| (byte == Some(wanted)).then_some((1, length));
+    let escaped = match *text {
+        [b'%', high, low, ..] => is(hex_byte([high, low]), 3),
+        [b'\\', b'u', ..] => character(text).and_then(|(character, length)| {
+            let mut bytes = [0; 4];
+            let bytes = character.encode_utf8(&mut bytes).as_bytes();
+            // Bytes that were taken for characters, one each, are written so too.
+            let byte = u8::try_from(u32::from(character)).ok();
+            form.starts_with(bytes).then_some((bytes.len(), length)).or(is(byte, length))
+        }),
+        [b'\\', byte, ..] => is(Some(byte), 2),
+        [b'+', ..] => is(Some(b' '), 1),
+        _ => None,
+    };
+    plain.into_iter().chain(escaped)
+}
+
+/// The character of `\u00e9`, or of two such where one does not suffice (RFC 8259, 7).
+fn character(text: &[u8]) -> Option<(char, usize)> {
+    let unit = |at: usize| match text.get(at..at + 6)? {
+        [b'\\', b'u', a, b, c, d] => Some(u16::from_be_bytes([hex_byte([*a, *b])?, hex_byte([*c, *d])?])),
+        _ => None,
+    };
+    let units = [unit(0)?, unit(6).unwrap_or_default()];
+    let character = char::decode_utf16(units).next()?.ok()?;
+    Some((character, 6 * character.len_utf16()))
 }
 
 fn hex_byte(digits: [u8; 2]) -> Option<u8> {

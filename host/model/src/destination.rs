@@ -232,8 +232,8 @@ pub enum TargetError {
     /// A name and password in the URL.
     #[error("the URL carries user information before its host")]
     UserInformation,
-    /// No host, or an empty one.
-    #[error("the URL has no host")]
+    /// No host, or one with an empty label.
+    #[error("the URL has no host, or one with two dots in a row")]
     Host,
     /// A method that is no HTTP token, or one that builds tunnels.
     #[error("the method {0:?} is not allowed")]
@@ -336,6 +336,10 @@ mod tests {
             ("GET", "https://user@a.com/"),
             ("GET", "https://:pw@a.com/"),
             ("GET", "a.com"),
+            ("GET", "https://a.com../"),
+            ("GET", "https://.a.com/"),
+            ("GET", "https://a..com/"),
+            ("GET", "https://./"),
             ("GET", "https://a.com/x%2fy"),
             ("GET", "https://a.com/x%5Cy"),
             ("GET", "https://a.com//x"),

@@ -34,10 +34,15 @@ impl HostError {
 }
 
 impl Host {
-    /// The canonical form of a URL's host; None when the URL has none.
+    /// The canonical form of a URL's host; None when the URL has none, or one with an
+    /// empty label: `a.com..` would be another name to rules than `a.com`, and the same to
+    /// resolvers.
     pub fn of(url: &url::Url) -> Option<Self> {
         match url.host()? {
-            url::Host::Domain(name) => Some(Self::Name(name.strip_suffix('.').unwrap_or(name).to_owned())),
+            url::Host::Domain(name) => {
+                let name = name.strip_suffix('.').unwrap_or(name);
+                (!name.split('.').any(str::is_empty)).then(|| Self::Name(name.to_owned()))
+            }
             url::Host::Ipv4(address) => Some(Self::Address(address.into())),
             url::Host::Ipv6(address) => Some(Self::Address(address.into())),
         }

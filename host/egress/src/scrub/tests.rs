@@ -22,11 +22,29 @@ fn percent(secret: &str, all: bool, upper: bool) -> String {
     secret.bytes().map(encode).collect()
 }
 
+/// `\u00e9` for these characters, as writers of plain ASCII have them.
+fn unicode(secret: &str, escapes: impl Fn(char) -> bool) -> String {
+    let mut units = [0; 2];
+    let mut escape = |c: char| match escapes(c) {
+        true => c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+        false => c.to_string(),
+    };
+    secret.chars().map(&mut escape).collect()
+}
+
 #[test]
 fn every_echo_is_cut_out() {
-    for secret in
-        [SECRET, "plain-token-123", "12345678", "a b c d e f", "%25%25%25", "\\\\\\\\\\\\\\\\", "sécrétsécrét"]
-    {
+    for secret in [
+        SECRET,
+        "plain-token-123",
+        "12345678",
+        "a b c d e f",
+        "%25%25%25",
+        "\\\\\\\\\\\\\\\\",
+        "sécrétsécrét",
+        "x\"%2525\"%41",
+        "a🔑秘\\u00e9",
+    ] {
         let scrubber = bearer(secret);
         let json = serde_json::to_string(secret).expect("text");
         for echo in [
@@ -39,6 +57,8 @@ fn every_echo_is_cut_out() {
             percent(secret, false, true).replace("%20", "+"),
             hex::encode(secret),
             hex::encode_upper(secret),
+            unicode(secret, |c| !c.is_ascii() || "\"\\".contains(c)),
+            unicode(secret, |_| true).to_uppercase().replace("\\U", "\\u"),
         ] {
             check(&scrubber, &echo, "[redacted]");
             check(&scrubber, &format!("{{\"a\":\"{echo}\"}}"), "{\"a\":\"[redacted]\"}");
