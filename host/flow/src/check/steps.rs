@@ -176,7 +176,9 @@ impl Steps<'_, '_> {
     }
 
     fn work(&mut self, fields: &Fields<'_>, depth: usize) -> Read {
-        let kinds = KINDS.into_iter().filter(|kind| fields.get_any(kind).is_some());
+        // One left empty counts as absent; but a step may well make nothing out of something.
+        let said = |kind: &&str| *kind == "transform" || fields.get(kind).is_some();
+        let kinds = KINDS.into_iter().filter(|kind| fields.get_any(kind).is_some()).filter(said);
         match kinds.collect::<Vec<_>>().as_slice() {
             ["uses"] => self.action(fields),
             ["if"] => self.branches(fields, depth),
