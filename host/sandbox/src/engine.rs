@@ -38,18 +38,20 @@ pub(crate) struct Built {
 /// Makes the engine, with as large a pool as the machine has address space for.
 pub(crate) fn build(options: &Options) -> wasmtime::Result<Built> {
     let mut calls = options.calls_max.clamp(1, CALLS_MAX);
-    while options.pooled {
-        let mut config = base();
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, calls)));
-        match Engine::new(&config) {
-            Ok(engine) => return Ok(Built { engine, calls }),
-            Err(error) if calls > 8 => {
-                tracing::warn!(calls, %error, "the machine has no room for the instance pool; trying a smaller one");
-                calls /= 4;
-            }
-            Err(error) => {
-                tracing::warn!(calls, %error, "running without an instance pool: calls will be slower");
-                break;
+    if options.pooled {
+        loop {
+            let mut config = base();
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, calls)));
+            match Engine::new(&config) {
+                Ok(engine) => return Ok(Built { engine, calls }),
+                Err(error) if calls > 8 => {
+                    tracing::warn!(calls, %error, "the machine has no room for the instance pool; trying a smaller one");
+                    calls /= 4;
+                }
+                Err(error) => {
+                    tracing::warn!(calls, %error, "running without an instance pool: calls will be slower");
+                    break;
+                }
             }
         }
     }

@@ -22,6 +22,9 @@ use crate::state::State;
 const OPERATIONS_MAX: u64 = 10_000;
 /// Characters of a path in a record.
 const PATH_CHARS_MAX: usize = 200;
+/// Changes of one call: what it writes, appends and renames. 1,000: each is a flush of the
+/// disk, and an empty file takes none of the quota of bytes, but an inode.
+const CHANGES_MAX: u64 = 1_000;
 
 /// What is asked for, for the record.
 struct Access {
@@ -135,8 +138,12 @@ impl State {
         blocking(move || work(&folder, &path)).await
     }
 
-    /// Takes bytes from the quota, before anything is written.
+    /// Takes one change and its bytes from the quotas, before anything is written.
     fn charge(&mut self, bytes: u64) -> Result<(), FileError> {
+        if self.folders.changes >= CHANGES_MAX {
+            return Err(FileError::Limit { which: "file_changes", limit: CHANGES_MAX });
+        }
+        self.folders.changes += 1;
         let limit = self.limits.file_bytes;
         let written = self.folders.written.saturating_add(bytes);
         if written > limit {

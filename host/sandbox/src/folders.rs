@@ -4,6 +4,12 @@
 //! following links, so that nothing below a folder can lead out of it. Only plain
 //! files with one name and folders exist here: devices, pipes, sockets and hard
 //! links do not. Knows nothing of permits.
+//!
+//! This holds while others change the folder. What they move out of it while it is
+//! open, or move in, goes along: moving a file into a granted folder grants it. A hard
+//! link that is there is refused; one that is made and taken away between two system
+//! calls may be missed, which gives nothing to those who make it: Linux lets only them
+//! link a file who may read and write it (`fs.protected_hardlinks`, on by default).
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -54,6 +60,8 @@ pub(crate) struct Folders {
     pub(crate) operations: u64,
     /// Bytes handed to `write` and `append`.
     pub(crate) written: u64,
+    /// Calls of `write`, `append` and `rename`.
+    pub(crate) changes: u64,
     /// Whether anything may have changed on disk.
     pub(crate) touched: bool,
 }
@@ -111,7 +119,7 @@ impl Folder {
     pub(crate) fn read(&self, path: &FilePath, offset: u64, bytes_max: u64, limit: u64) -> Result<Vec<u8>, FileError> {
         let (parent, name) = self.parent(path, false)?;
         let mut file = open_file(&parent, name, OFlags::RDONLY).map_err(|error| explain(path, error))?;
-        let size = plain_size(&file, path)?;
+        let size = plain_size(&file, &parent, name, path)?;
         let wanted = size.saturating_sub(offset).min(bytes_max);
         if wanted > limit {
             return Err(FileError::Limit { which: "response_bytes", limit });
@@ -147,7 +155,7 @@ impl Folder {
         let (parent, name) = self.parent(path, true)?;
         let mut file = open_file(&parent, name, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)
             .map_err(|error| explain(path, error))?;
-        let size = plain_size(&file, path)?;
+        let size = plain_size(&file, &parent, name, path)?;
         file.write_all(content).and_then(|()| file.sync_all()).map_err(|error| explain(path, error))?;
         if size == 0 { sync(&parent).map_err(|error| explain(path, error)) } else { Ok(()) }
     }
@@ -204,10 +212,15 @@ fn open_file(dir: &Dir, name: &str, flags: OFlags) -> io::Result<File> {
     Ok(File::from(openat(dir, name, flags, mode)?))
 }
 
-/// The size of an open file, if it is a plain one.
-fn plain_size(file: &File, path: &FilePath) -> Result<u64, FileError> {
+/// The size of an open file, if it is a plain one, and this name is its only one. The
+/// name is looked at after the file is open: the links of the file alone would say one as
+/// well of a file elsewhere whose second name, the one here, has just been removed.
+fn plain_size(file: &File, parent: &Dir, name: &str, path: &FilePath) -> Result<u64, FileError> {
     let meta = file.metadata().map_err(|error| explain(path, error))?;
-    if meta.is_file() && meta.nlink() == 1 { Ok(meta.len()) } else { Err(not_plain(path)) }
+    let named = parent.symlink_metadata(name).map_err(|error| explain(path, error))?;
+    let same = (named.dev(), named.ino()) == (meta.dev(), meta.ino());
+    let alone = meta.nlink() == 1 && named.nlink() == 1;
+    if meta.is_file() && same && alone { Ok(meta.len()) } else { Err(not_plain(path)) }
 }
 
 fn sync(dir: &Dir) -> io::Result<()> {

@@ -181,8 +181,12 @@ fn world() -> String {
 
 fn work_on_files(commands: &str) -> String {
     let run = |command: &str| {
-        let words: Vec<&str> = command.split(' ').collect();
+        let words: Vec<String> = command.split(' ').map(unquoted).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words[..] {
+            ["race", rounds, path] => Ok(race(rounds.parse().unwrap(), path)),
+            ["many", rounds, path] => many(rounds.parse().unwrap(), path),
+            ["lines", rounds, path, line] => lines(rounds.parse().unwrap(), path, line),
             ["list", path] => files::list(path)
                 .map(|entries| entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>().join("+")),
             ["read", path] => files::read(path, 0, 1_000).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
@@ -202,6 +206,85 @@ fn work_on_files(commands: &str) -> String {
         Err(files::FileError::Failed(why)) => format!("failed {why}"),
     };
     commands.split(';').map(|command| show(run(command))).collect::<Vec<_>>().join(";")
+}
+
+/// `%20` for a blank, and so on: commands are words.
+fn unquoted(word: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = word.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = word.get(word.len() - after.len()..).and_then(|after| after.get(..2));
+        match code.filter(|_| *first == b'%').and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).expect("paths are text")
+}
+
+/// Every operation at a place that others change meanwhile: what came back, each once.
+fn race(rounds: u32, path: &str) -> String {
+    let mut seen = std::collections::BTreeMap::new();
+    let inside = format!("{path}/secret.txt");
+    let aside = format!("{path}-aside");
+    let word = |error: files::FileError| match error {
+        files::FileError::Failed(why) => format!("failed {why}"),
+        files::FileError::Denied(_) => "denied".to_owned(),
+        files::FileError::NotFound(_) => "not-found".to_owned(),
+        files::FileError::AlreadyExists(_) => "exists".to_owned(),
+        files::FileError::LimitExceeded(limit) => format!("limit {}", limit.which),
+        files::FileError::InvalidPath(_) => "invalid".to_owned(),
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let names = |entries: Vec<files::Entry>| {
+        let names: Vec<String> = entries.into_iter().map(|entry| format!("{}:{}", entry.name, entry.bytes)).collect();
+        names.join("+")
+    };
+    for round in 0..rounds {
+        for path in [path, inside.as_str()] {
+            let done = [
+                ("read", files::read(path, 0, 1_000).map(text)),
+                ("read-again", files::read(path, 0, 1_000).map(text)),
+                ("list", files::list(path).map(names)),
+            ];
+            let change = match round % 3 {
+                0 => ("write", files::write(path, b"owned").map(|()| "ok".to_owned())),
+                1 => ("append", files::append(path, b"owned").map(|()| "ok".to_owned())),
+                _ => {
+                    let moved = files::rename(path, &aside).map(|()| "ok".to_owned());
+                    let _ = files::rename(&aside, path);
+                    ("rename", moved)
+                }
+            };
+            for (what, result) in done.into_iter().chain([change]) {
+                let text = result.unwrap_or_else(word);
+                *seen.entry(format!("{what} {text}")).or_insert(0_u32) += 1;
+            }
+        }
+    }
+    let seen: Vec<String> = seen.into_iter().map(|(text, times)| format!("{text}={times}")).collect();
+    seen.join("|")
+}
+
+/// So many empty files.
+fn many(rounds: u32, path: &str) -> Result<String, files::FileError> {
+    for round in 0..rounds {
+        files::write(&format!("{path}{round}"), b"")?;
+    }
+    Ok("ok".to_owned())
+}
+
+fn lines(rounds: u32, path: &str, line: &str) -> Result<String, files::FileError> {
+    for round in 0..rounds {
+        files::append(path, format!("{line}-{round}\n").as_bytes())?;
+    }
+    Ok("ok".to_owned())
 }
 
 impl webhooks::Guest for Misfit {
