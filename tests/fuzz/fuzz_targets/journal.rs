@@ -1,0 +1,4 @@
+//! See `fuzzed::journal`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::journal(bytes));
