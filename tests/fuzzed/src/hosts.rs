@@ -81,7 +81,10 @@ fn decided(choices: &mut Choices<'_>) {
 /// What is decided on is what every library will read in the URL that is sent.
 fn consistent(target: &Target) {
     let url = target.url();
-    same_place(target, url);
+    // Some that are URLs cannot be written into a request: those lead nowhere.
+    if url.as_str().parse::<Uri>().is_ok() {
+        same_place(target, url);
+    }
     if let Host::Name(name) = &target.host {
         // Resolvers drop one dot at the end, or look for the name in domains of their
         // own: two names that rules tell apart would be one.
