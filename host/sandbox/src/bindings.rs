@@ -15,7 +15,6 @@ pub(crate) mod offers {
             "sluicegate:connector/fetch.send": async,
             "sluicegate:connector/files": async,
             "sluicegate:connector/state": async,
-            "sluicegate:connector/transfers": async,
         },
     });
 }
@@ -83,4 +82,4 @@ pub(crate) mod migrates {
 }
 
 pub(crate) use acts::sluicegate::connector::types as shared;
-pub(crate) use offers::sluicegate::connector::{context, crypto, fetch, files, log, state, transfers};
+pub(crate) use offers::sluicegate::connector::{context, crypto, fetch, files, log, state};

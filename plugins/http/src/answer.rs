@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use sluicegate_sdk::http::Response;
-use sluicegate_sdk::{Error, Result, Value, object, serde_json};
-
-use crate::accepted::Accepted;
+use sluicegate_sdk::{Value, object, serde_json};
 
 /// An answer.
 #[object]
@@ -19,15 +17,7 @@ pub struct Answer {
     pub body: Option<Value>,
 }
 
-/// The answer, if its status counts as success.
-pub(crate) fn accept(response: &Response, accepted: &Accepted) -> Result<Answer> {
-    if accepted.includes(response.status()) {
-        return Ok(read(response));
-    }
-    Err(response.failure().unwrap_or_else(|| Error::remote(response.status(), "this status is not accepted here")))
-}
-
-fn read(response: &Response) -> Answer {
+pub(crate) fn read(response: &Response) -> Answer {
     let mut headers: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in response.headers() {
         headers

@@ -8,12 +8,10 @@ mod answer;
 mod request;
 #[cfg(test)]
 mod tests;
-mod transfer;
 
 use sluicegate_sdk::connector;
 
 pub use request::{get, send, send_once};
-pub use transfer::{download, upload};
 
 connector! {
     id: "http",
@@ -26,11 +24,10 @@ connector! {
         policy: "community",
     },
     categories: ["developer"],
-    purpose: "Calls any web service that speaks HTTP and JSON, for services that have no connector of their own. Downloads and uploads files of any size.",
-    data: "Whatever a flow puts into a request, whatever the service answers, and files in folders that an administrator opened.",
+    purpose: "Calls any web service that speaks HTTP and JSON, for services that have no connector of their own.",
+    data: "Whatever a flow puts into a request, and whatever the service answers.",
     risks: [
         "It can send anything to any address that the grant names: name few, and narrow paths.",
-        "Download a file replaces what the file held before, by whatever the service sends.",
         "It cannot know what a request does at the service; the flow's author must.",
     ],
     connection: {
@@ -43,6 +40,6 @@ connector! {
             { scheme: "none", help: "The service asks for no credential." },
         ],
     },
-    actions: [get, send, send_once, download, upload],
+    actions: [get, send, send_once],
     limits: { requests: 6, wall_ms: 60_000 },
 }

@@ -16,7 +16,6 @@ mod rates;
 mod redirects;
 mod secure;
 mod server;
-mod streams;
 mod times;
 mod transports;
 mod world;
