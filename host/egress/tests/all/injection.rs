@@ -98,7 +98,7 @@ async fn no_control_becomes_a_line_of_the_request() {
             let outcome = session.send(make(&address.to_string(), &payload)).await;
             match &outcome {
                 Ok(_) => served += 1,
-                Err(SendError::Denied(_) | SendError::Invalid(_)) => {
+                Err(SendError::Denied(_) | SendError::Invalid(_) | SendError::LimitExceeded { .. }) => {
                     assert!(!session.sent(), "{place} {payload:?}: {outcome:?}");
                 }
                 Err(_) => panic!("{place} {payload:?}: {outcome:?}"),

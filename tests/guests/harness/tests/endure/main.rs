@@ -5,7 +5,6 @@
 #![allow(clippy::panic, reason = "tests")]
 
 mod bombs;
-mod generated;
 mod mutated;
 
 use std::path::Path;
