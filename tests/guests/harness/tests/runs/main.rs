@@ -90,6 +90,10 @@ static HOSTILE: [Hostile; 24] = [
     Hostile { guest: "leave-behind", shape: |act, _| act, wanted: "answered" },
 ];
 
+/// Connections are kept for a while after a request, and both of their ends are in this
+/// process: two of them. What leaks does so with each of a thousand runs.
+const KEPT_DESCRIPTORS_MAX: usize = 4;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tortured_hostile_runs() {
     let _alone = ALONE.lock().await;
@@ -120,7 +124,8 @@ async fn run(name: &'static str, stage: Stage, growth_kib_max: u64) {
     torture.add("kib_before", before.memory_kib);
     torture.add("kib_after", after.memory_kib);
     torture.finish();
-    assert!(after.descriptors <= before.descriptors, "descriptors leak:\n{open:#?}\n{:#?}", descriptors());
+    let kept = before.descriptors + KEPT_DESCRIPTORS_MAX;
+    assert!(after.descriptors <= kept, "descriptors leak:\n{open:#?}\n{:#?}", descriptors());
     assert!(after.tasks <= before.tasks, "tasks leak: {before:?}, {after:?}");
     assert!(after.threads <= before.threads, "threads leak: {before:?}, {after:?}");
     let growths_kib = growths(&stage, after.memory_kib.saturating_sub(before.memory_kib), growth_kib_max).await;
