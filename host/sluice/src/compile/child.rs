@@ -41,7 +41,8 @@ pub(crate) fn child(limits: &ChildLimits) -> Exit {
     };
     if let Err(error) = thread::Builder::new().name("parent".to_owned()).spawn(end_with_parent) {
         eprintln!("no thread can be started: {error}");
-        return Exit::Usage;
+        // As whatever finds no memory ends: the parent then names the limit.
+        std::process::abort();
     }
     match sandbox::precompile(&wasm, WASM_BYTES_MAX) {
         Ok(code) => match std::io::stdout().write_all(&code) {
