@@ -87,7 +87,8 @@ impl Gate {
         }
     }
 
-    fn try_enter(self: &Arc<Self>, kind: Kind, limits: &Limits) -> Option<Slot> {
+    /// A place, if there is one now.
+    pub(crate) fn try_enter(self: &Arc<Self>, kind: Kind, limits: &Limits) -> Option<Slot> {
         let mut state = self.state();
         let under_way = state.under_way(kind);
         (*under_way < limits.concurrency.max(1)).then(|| {

@@ -68,31 +68,39 @@ pub(crate) fn parse(headers: &[(String, String)], credential: &Credential) -> Re
     Ok(map)
 }
 
+/// Whether a connector may not set it.
+pub(crate) fn is_refused(name: &str, credential: &Credential) -> bool {
+    refusal(name, credential).is_some()
+}
+
+/// Why a connector may not set a header, if it may not.
+fn refusal(name: &str, credential: &Credential) -> Option<&'static str> {
+    // Gateways read an underscore as a hyphen (RFC 3875, 4.1.18).
+    let read = name.replace('_', "-");
+    let read = read.as_str();
+    if is_host_owned(read) {
+        return Some("belongs to the host");
+    }
+    let placed =
+        matches!(credential, Credential::Header { name, .. } if name.replace('_', "-").eq_ignore_ascii_case(read));
+    if placed || CREDENTIALS.contains(&read) {
+        return Some("carries credentials, which only the host places, from the connection");
+    }
+    if OVERRIDES.contains(&read) || read.starts_with("x-forwarded-") {
+        return Some("makes servers act on another method, path or origin than the one that was decided on");
+    }
+    if PARTS.contains(&read) && !matches!(credential, Credential::None) {
+        return Some("asks for a part of an answer, in which the credential could not be found");
+    }
+    None
+}
+
 fn parse_one(name: &str, value: &str, credential: &Credential) -> Result<(HeaderName, HeaderValue), SendError> {
     let Ok(parsed) = name.parse::<HeaderName>() else {
         return invalid(format!("header {:?} is not a header name", name.chars().take(80).collect::<String>()));
     };
-    // Gateways read an underscore as a hyphen (RFC 3875, 4.1.18).
-    let read = parsed.as_str().replace('_', "-");
-    if is_host_owned(&read) {
-        return invalid(format!("header {parsed} belongs to the host; leave it out"));
-    }
-    let placed =
-        matches!(credential, Credential::Header { name, .. } if name.replace('_', "-").eq_ignore_ascii_case(&read));
-    if placed || CREDENTIALS.contains(&read.as_str()) {
-        return invalid(format!(
-            "header {parsed} carries credentials, which only the host places, from the connection; leave it out"
-        ));
-    }
-    if OVERRIDES.contains(&read.as_str()) || read.starts_with("x-forwarded-") {
-        return invalid(format!(
-            "header {parsed} makes servers act on another method, path or origin than the one that was decided on; leave it out"
-        ));
-    }
-    if PARTS.contains(&read.as_str()) && !matches!(credential, Credential::None) {
-        return invalid(format!(
-            "header {parsed} asks for a part of an answer, in which the credential could not be found; leave it out"
-        ));
+    if let Some(why) = refusal(parsed.as_str(), credential) {
+        return invalid(format!("header {parsed} {why}; leave it out"));
     }
     match HeaderValue::from_str(value) {
         Ok(value) => Ok((parsed, value)),

@@ -8,11 +8,14 @@
 //! goes to its audience and is removed from everything that comes back.
 
 mod asked;
+mod body;
 mod collect;
 mod egress;
 mod gate;
 mod gunzip;
 mod headers;
+mod hop;
+mod inflow;
 mod ledger;
 mod message;
 mod options;
@@ -28,8 +31,11 @@ mod tls;
 mod transport;
 mod wire;
 
+pub use body::Source;
 pub use egress::Egress;
-pub use message::{Request, Response, SendError};
+pub use inflow::{Departure, Inflow, StreamResponse};
+pub use ledger::Entry;
+pub use message::{Request, Response, SendError, StreamRequest};
 pub use options::{EgressOptions, StartError};
 pub use resolve::{Resolve, SystemResolver};
 pub use session::{CallSlots, Session, SessionSpec};

@@ -1,7 +1,11 @@
 //! What a call hands in and gets back: plain data, and typed refusals.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use policy::Denial;
+
+use crate::body::Source;
 
 /// A request as a connector makes it. Nothing in it is trusted.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +20,28 @@ pub struct Request {
     pub body: Bytes,
     /// How long the connector wants to wait in all; never longer than its limits.
     pub timeout_ms: Option<u32>,
+}
+
+/// A request whose bodies may be larger than memory.
+#[derive(Default)]
+pub struct StreamRequest {
+    /// Everything but the body.
+    pub request: Request,
+    /// The body; none: the one of `request`.
+    pub source: Option<Box<dyn Source>>,
+    /// How long the connector wants to wait for the head of the answer; never longer
+    /// than the host does.
+    pub head_timeout: Option<Duration>,
+    /// The same between two pieces of the answer.
+    pub idle_timeout: Option<Duration>,
+    /// Whether a redirect is an answer like others; else it is followed.
+    pub shows_redirects: bool,
+}
+
+impl std::fmt::Debug for StreamRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamRequest").field("request", &self.request).finish_non_exhaustive()
+    }
 }
 
 /// An answer, decompressed, whole, without the credential.

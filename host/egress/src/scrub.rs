@@ -2,8 +2,10 @@
 //!
 //! Looks for the secret itself, for its base64 at each of the three places it can
 //! have in a longer text (both alphabets), and for its hexadecimal digits; each
-//! also percent-encoded or escaped as in JSON. Works on whole values, so that no
-//! border between pieces can hide it.
+//! also percent-encoded or escaped as in JSON. Works on whole values, and on values in
+//! pieces (`stream`), where no border between pieces can hide it.
+
+mod stream;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -13,6 +15,8 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use memchr::memmem::Finder;
 use model::Credential;
 use secrecy::ExposeSecret as _;
+
+pub(crate) use stream::StreamScrubber;
 
 /// What stands where the secret was.
 const REDACTED: &[u8] = b"[redacted]";
@@ -53,13 +57,19 @@ impl Scrubber {
 
     /// The bytes without the secret; borrowed when it is not in them.
     pub(crate) fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let mut hits: Vec<(usize, usize)> = Vec::new();
+        let hits = self.hits(bytes);
+        if hits.is_empty() { Cow::Borrowed(bytes) } else { Cow::Owned(cut(bytes, hits)) }
+    }
+
+    /// Where secrets begin and end, in no order.
+    fn hits(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
+        let mut hits = Vec::new();
         // Without these no escape is possible, and the plain search suffices.
         let escapes = !self.needles.is_empty() && memchr::memchr2(b'%', b'\\', bytes).is_some();
         for needle in &self.needles {
             needle.find(bytes, escapes, &mut hits);
         }
-        if hits.is_empty() { Cow::Borrowed(bytes) } else { Cow::Owned(cut(bytes, hits)) }
+        hits
     }
 
     /// The same for text.
@@ -124,7 +134,13 @@ impl Needle {
 
     fn find(&self, bytes: &[u8], escapes: bool, hits: &mut Vec<(usize, usize)>) {
         let form = self.finder.needle();
-        hits.extend(self.finder.find_iter(bytes).map(|start| (start, start + form.len())));
+        let mut from = 0;
+        // One that begins within another counts too, so that it does not matter where a
+        // search begins.
+        while let Some(start) = bytes.get(from..).and_then(|rest| self.finder.find(rest)).map(|at| from + at) {
+            hits.push((start, start + form.len()));
+            from = start + 1;
+        }
         if !(self.escapable && escapes || self.spaced) {
             return;
         }

@@ -1,217 +1,181 @@
-//! One request and its redirects, from the connector's words to the scrubbed answer.
+//! One request and its redirects, from the connector's words to the head of the answer.
 //!
 //! The order is fixed: count, parse, decide, record, check the rest, wait for a
-//! slot, place the credential, send. Each redirect goes through all of it again.
+//! slot, look at the body, place the credential, send. Each redirect goes through all of it again.
+
+use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use http::HeaderMap;
-use model::{AccessRecord, Failure, Target};
+use model::Target;
 use policy::{Denial, Permit};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::asked;
+use crate::body::{Body, Ended, Paced, Source, wrong_length};
 use crate::collect::{Bounds, Cut, collect};
 use crate::gate::retry_at_ms;
 use crate::headers;
-use crate::ledger::Entry;
+use crate::hop::{Hop, Waits};
 use crate::message::{Request, Response, SendError};
 use crate::placement;
 use crate::redirect::{self, Next, REDIRECTS_MAX};
-use crate::session::Session;
+use crate::session::{Session, Slots};
 use crate::size;
-use crate::transport::{Incoming, Outgoing, TransportError};
+use crate::transport::{BodyStream, Incoming, Outgoing, OutgoingBody, TransportError};
 
-/// Enough to recognise a path; the rest is in the connector's own log.
-const PATH_CHARS_MAX: usize = 200;
-/// What a record says until its request is over.
-const UNFINISHED: &str = "the call ended before the answer";
+/// A streamed body into which the host writes a secret is held as a whole first. 1 MiB:
+/// requests that set up webhooks have a few hundred bytes.
+const FILLED_BYTES_MAX: u64 = 1 << 20;
+
+/// What a connector may wish beside its request; clamped to what the host allows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wishes {
+    pub(crate) head_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Redirects are answers like others.
+    pub(crate) shows_redirects: bool,
+}
 
 /// One request on its way, from the first decision to the last answer.
-pub(crate) struct Send<'a> {
-    session: &'a Session,
+pub(crate) struct Send {
     headers: HeaderMap,
-    body: Bytes,
-    end: Instant,
-    /// The connector's own wish ends the request, rather than a limit of the call.
-    ends_by_wish: bool,
-    timeout_ms: u64,
+    body: Body,
+    pub(crate) waits: Waits,
+    shows_redirects: bool,
     /// Off the first origin the credential is never sent again.
     crossed: bool,
 }
 
-/// A decided request under way.
-struct Hop {
-    entry: Entry,
-    started: Instant,
-    target: Target,
+/// The head of the last answer, and the request that it answers.
+pub(crate) struct Headed {
+    pub(crate) incoming: Incoming,
+    pub(crate) hop: Hop,
+    /// Held until the answer is read.
+    pub(crate) slots: Slots,
 }
 
-impl<'a> Send<'a> {
-    pub(crate) fn new(session: &'a Session, request: &Request) -> Self {
+/// A body of unknown length, of which the beginning is there.
+struct Begun(Option<BodyStream>);
+
+impl Source for Begun {
+    fn bytes(&self) -> Option<u64> {
+        None
+    }
+
+    fn open(&mut self) -> Option<BodyStream> {
+        self.0.take()
+    }
+}
+
+impl Send {
+    pub(crate) fn new(session: &Session, timeout_ms: Option<u32>, body: Body, wishes: Wishes) -> Self {
         let (now, limits) = (Instant::now(), &session.spec.limits);
-        let wish_ms = request.timeout_ms.map_or(u64::MAX, u64::from);
-        let most = session.spec.deadline.min(now + std::time::Duration::from_millis(limits.wall_ms));
-        let wish = now + std::time::Duration::from_millis(wish_ms.min(limits.wall_ms));
-        Self {
-            session,
-            headers: HeaderMap::new(),
-            body: request.body.clone(),
+        let wish_ms = timeout_ms.map_or(u64::MAX, u64::from);
+        let most = session.spec.deadline.min(now + Duration::from_millis(limits.wall_ms));
+        let wish = now + Duration::from_millis(wish_ms.min(limits.wall_ms));
+        let options = &session.egress.options;
+        let clamp = |wish: Option<Duration>, most: Duration| wish.map_or(most, |wish| wish.min(most));
+        let waits = Waits {
+            head: clamp(wishes.head_timeout, options.first_byte_timeout),
+            idle: clamp(wishes.idle_timeout, options.idle_timeout),
             end: most.min(wish),
             ends_by_wish: wish < most,
             timeout_ms: if wish < most { wish_ms } else { limits.wall_ms },
-            crossed: false,
-        }
+        };
+        Self { headers: HeaderMap::new(), body, waits, shows_redirects: wishes.shows_redirects, crossed: false }
     }
 
-    pub(crate) async fn run(mut self, request: &Request) -> Result<Response, SendError> {
-        self.count()?;
-        size::line_exceeds(request).map_or(Ok(()), |(which, limit)| Err(self.limit(which, limit)))?;
-        let target = asked::target(&request.method, &request.url, self.session.authority());
-        let target = target.inspect_err(|error| self.refuse_unparsed(request, error))?;
-        let (permit, hop) = self.decide(target)?;
-        self.check(request, &hop)?;
-        let _slots = self.slots(&hop).await?;
+    /// Everything that is decided before anything can wait. `request.body` is not looked at.
+    pub(crate) fn start(&mut self, session: &Session, request: &Request) -> Result<(Permit, Hop), SendError> {
+        count(session)?;
+        size::line_exceeds(request).map_or(Ok(()), |(which, limit)| Err(session.limit(which, limit)))?;
+        let target = asked::target(&request.method, &request.url, session.authority());
+        let target = target.inspect_err(|error| refuse_unparsed(session, request, error))?;
+        let (permit, hop) = session.decide(target)?;
+        self.check(session, request, &hop)?;
+        Ok((permit, hop))
+    }
+
+    /// Sends what was decided, and follows its redirects.
+    pub(crate) async fn run(&mut self, session: &Session, permit: Permit, hop: Hop) -> Result<Headed, SendError> {
+        let slots = take_slots(session, &hop, &self.waits).await?;
+        // With slots: as many bodies are held in memory as requests may be under way.
+        self.settle_body(session, &hop).await?;
         let (mut permit, mut hop) = (permit, hop);
         for _ in 0..=REDIRECTS_MAX {
-            let incoming = self.exchange(permit, &hop).await?;
+            let incoming = self.exchange(session, permit, &mut hop).await?;
             let target = &hop.target;
-            let Some(next) = redirect::next(incoming.status, &incoming.headers, &target.method, target.url()) else {
-                return self.finish(incoming, &hop).await;
+            let next = redirect::next(incoming.status, &incoming.headers, &target.method, target.url());
+            let Some(next) = next.filter(|_| !self.shows_redirects) else {
+                check_encoding(session, &incoming, &hop)?;
+                return Ok(Headed { incoming, hop, slots });
             };
-            self.close(&hop, |record| record.error = None);
-            (permit, hop) = self.follow(next, &hop)?;
+            hop.stop();
+            session.finish(&hop, |record| record.error = None);
+            (permit, hop) = self.follow(session, next, &hop)?;
         }
-        self.close(&hop, |record| record.error = Some("not sent: too many redirects".to_owned()));
-        Err(self.limit("redirects", REDIRECTS_MAX))
-    }
-
-    fn count(&self) -> Result<(), SendError> {
-        let most = self.session.spec.limits.requests;
-        if self.session.ledger.count_request() > most { Err(self.limit("requests", most)) } else { Ok(()) }
-    }
-
-    fn limit(&self, which: &'static str, limit: u64) -> SendError {
-        self.session.ledger.judge(Failure::LimitExceeded { which: which.to_owned(), limit });
-        SendError::LimitExceeded { which, limit }
-    }
-
-    /// Decides, and enters the decision before anything else can happen.
-    fn decide(&self, target: Target) -> Result<(Permit, Hop), SendError> {
-        let record = self.record(&target.method, target.origin(), &target.path);
-        let started = Instant::now();
-        match self.session.authority().decide(target.clone()) {
-            Ok(permit) => {
-                let rule = permit.rule().to_owned();
-                let error = Some(UNFINISHED.to_owned());
-                let entry = self.session.ledger.enter(AccessRecord { allowed: true, rule, error, ..record });
-                Ok((permit, Hop { entry, started, target }))
-            }
-            Err(denial) => {
-                self.deny(record, &denial);
-                Err(SendError::Denied(denial))
-            }
-        }
-    }
-
-    fn deny(&self, record: AccessRecord, denial: &Denial) {
-        let session = self.session;
-        session.ledger.judge(denial.to_failure());
-        let record = AccessRecord { rule: denial.rule.clone(), fix: Some(denial.fix.clone()), ..record };
-        session.trace(&record);
-        session.ledger.enter(record);
-    }
-
-    fn record(&self, method: &str, target: String, path: &str) -> AccessRecord {
-        let path: String = path.chars().take(PATH_CHARS_MAX).collect();
-        AccessRecord {
-            at_ms: (self.session.egress.clock)(),
-            method: method.to_owned(),
-            target,
-            path: self.session.scrub(&path),
-            allowed: false,
-            rule: String::new(),
-            fix: None,
-            address: None,
-            status: None,
-            error: None,
-            sent_bytes: 0,
-            received_bytes: 0,
-            duration_ms: 0,
-        }
-    }
-
-    fn refuse_unparsed(&self, request: &Request, error: &SendError) {
-        if let SendError::Denied(denial) = error {
-            let method: String = request.method.chars().take(20).collect();
-            self.deny(self.record(&method, asked::origin_of(&request.url), ""), denial);
-        }
-    }
-
-    /// Completes the record of a hop.
-    fn close(&self, hop: &Hop, change: impl FnOnce(&mut AccessRecord)) {
-        let duration_ms = u64::try_from(hop.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.session.ledger.update(hop.entry, |record| {
-            record.duration_ms = duration_ms;
-            change(record);
-            self.session.trace(record);
-        });
-    }
-
-    fn fail(&self, hop: &Hop, reason: &str) {
-        let reason = self.session.scrub(reason);
-        self.close(hop, |record| record.error = Some(reason));
+        session.finish(&hop, |record| record.error = Some("not sent: too many redirects".to_owned()));
+        Err(session.limit("redirects", REDIRECTS_MAX))
     }
 
     /// What is checked of a request that the policy allows.
-    fn check(&mut self, request: &Request, hop: &Hop) -> Result<(), SendError> {
-        let spec = &self.session.spec;
+    fn check(&mut self, session: &Session, request: &Request, hop: &Hop) -> Result<(), SendError> {
+        let spec = &session.spec;
         if placement::has_its_parameter(&spec.credential, hop.target.url()) {
             let reason = "the query has the parameter that carries the credential; the host places it";
-            self.fail(hop, reason);
+            session.fail(hop, reason);
             return Err(SendError::Invalid(reason.to_owned()));
         }
         if let Some((which, limit)) = size::headers_exceed(&request.headers) {
-            self.fail(hop, &format!("not sent: its headers exceed {which} = {limit}"));
-            return Err(self.limit(which, limit));
+            session.fail(hop, &format!("not sent: its headers exceed {which} = {limit}"));
+            return Err(session.limit(which, limit));
         }
         self.headers = headers::parse(&request.headers, &spec.credential).inspect_err(|error| {
-            self.fail(hop, &error.to_string());
+            session.fail(hop, &error.to_string());
         })?;
-        let bytes = u64::try_from(self.body.len()).unwrap_or(u64::MAX);
-        if bytes > spec.limits.request_bytes {
-            self.fail(hop, "not sent: the body is larger than request_bytes");
-            return Err(self.limit("request_bytes", spec.limits.request_bytes));
+        if self.body.bytes().is_some_and(|bytes| bytes > spec.limits.request_bytes) {
+            return Err(body_too_large(session, hop));
         }
         Ok(())
     }
 
-    async fn slots(&self, hop: &Hop) -> Result<crate::session::Slots, SendError> {
-        let refused = |retry_after_ms| {
-            self.fail(hop, &format!("not sent: the next request may be sent in {retry_after_ms} ms"));
-            SendError::RateLimited { retry_after_ms }
+    /// Waits until it is known of a streamed body whether it is one: the empty body of a
+    /// `GET` is none. One into which the host may have to write is held as a whole.
+    async fn settle_body(&mut self, session: &Session, hop: &Hop) -> Result<(), SendError> {
+        let Body::Source(source) = &mut self.body else { return Ok(()) };
+        if source.bytes().is_some() && !session.lends() {
+            return Ok(());
+        }
+        let announced = source.bytes();
+        let Some(mut pieces) = source.open() else { return Err(no_second_body(session, hop)) };
+        if session.lends() {
+            let held = hold(session, hop, pieces, &self.waits).await?;
+            if let Some(bytes) = announced.filter(|bytes| *bytes != held.len() as u64) {
+                return Err(session.unreachable(hop, &format!("not sent: {}", wrong_length(bytes))));
+            }
+            self.body = Body::Whole(held);
+            return Ok(());
+        }
+        let first = timeout_at(self.waits.end, pieces.next()).await.map_err(|_| session.late(hop, &self.waits))?;
+        self.body = match first {
+            None => Body::Whole(Bytes::new()),
+            Some(Err(reason)) => return Err(session.unreachable(hop, &format!("not sent: {reason}"))),
+            Some(first) => Body::Source(Box::new(Begun(Some(stream::iter([first]).chain(pieces).boxed())))),
         };
-        self.session.take_leave().map_err(refused)?;
-        // Every slot was taken all the time: a second later one may be free.
-        timeout_at(self.end, self.session.take_slots()).await.map_err(|_| refused(1_000))
+        Ok(())
     }
 
-    async fn exchange(&mut self, permit: Permit, hop: &Hop) -> Result<Incoming, SendError> {
-        let outgoing = self.prepare(permit, hop)?;
-        let session = self.session;
-        let sent_bytes = u64::try_from(self.body.len()).unwrap_or(u64::MAX);
-        let head_end = Instant::now() + session.egress.options.first_byte_timeout;
-        session.ledger.leaving();
-        let answer = timeout_at(head_end.min(self.end), session.egress.transport.send(outgoing)).await;
-        let incoming = match answer {
-            Err(_) if head_end < self.end => {
-                let waited_ms = session.egress.options.first_byte_timeout.as_millis();
-                return Err(self.no_answer(hop, &format!("did not begin to answer within {waited_ms} ms")));
-            }
-            Err(_) => return Err(self.late(hop)),
-            Ok(Err(error)) => return Err(self.lost(hop, error)),
-            Ok(Ok(incoming)) => incoming,
-        };
+    async fn exchange(&mut self, session: &Session, permit: Permit, hop: &mut Hop) -> Result<Incoming, SendError> {
+        let outgoing = self.prepare(session, permit, hop)?;
+        if !session.ledger.leaving() {
+            return Err(session.unreachable(hop, "not sent: the call is over"));
+        }
+        let incoming = await_head(session, outgoing, hop, &self.waits).await?;
+        let sent_bytes = hop.pace.as_ref().map_or_else(|| self.body.bytes().unwrap_or(0), |pace| pace.sent());
         session.ledger.update(hop.entry, |record| {
             record.status = Some(incoming.status);
             record.address = incoming.address.map(|address| address.to_string());
@@ -221,76 +185,47 @@ impl<'a> Send<'a> {
             session.close_until(at_ms);
         }
         if headers::too_large(&incoming.headers) {
-            self.fail(hop, "the head of the answer is too large");
+            session.fail(hop, "the head of the answer is too large");
             let most = u64::try_from(headers::RESPONSE_BYTES_MAX).unwrap_or(u64::MAX);
-            return Err(self.limit("response_header_bytes", most));
+            return Err(session.limit("response_header_bytes", most));
         }
         Ok(incoming)
     }
 
-    fn prepare(&self, permit: Permit, hop: &Hop) -> Result<Outgoing, SendError> {
+    fn prepare(&mut self, session: &Session, permit: Permit, hop: &mut Hop) -> Result<Outgoing, SendError> {
         let mut headers = self.headers.clone();
         let mut url = permit.target().url().clone();
         let agent = concat!("sluicegate/", env!("CARGO_PKG_VERSION"));
         headers.entry(http::header::USER_AGENT).or_insert(http::HeaderValue::from_static(agent));
-        let mut body = self.body.clone();
-        if permit.may_carry_credential() && !self.crossed {
-            body = self.session.fill(&body);
-            placement::place(&self.session.spec.credential, &mut headers, &mut url).map_err(|reason| {
-                self.fail(hop, &reason);
+        let places = permit.may_carry_credential() && !self.crossed;
+        if places {
+            placement::place(&session.spec.credential, &mut headers, &mut url).map_err(|reason| {
+                session.fail(hop, &reason);
                 SendError::Invalid(reason)
             })?;
         }
-        Ok(Outgoing { permit, owner: self.session.owner(), url, headers, body })
-    }
-
-    /// The transport's reason, without the secret.
-    fn lost(&self, hop: &Hop, error: TransportError) -> SendError {
-        match error {
-            TransportError::Denied { denial, address } => {
-                self.session.ledger.did_not_leave();
-                self.session.ledger.judge(denial.to_failure());
-                self.close(hop, |record| {
-                    record.allowed = false;
-                    record.rule = denial.rule.clone();
-                    record.fix = Some(denial.fix.clone());
-                    record.address = Some(address.to_string());
-                    record.error = None;
-                });
-                SendError::Denied(denial)
+        let body = match &mut self.body {
+            Body::Whole(body) if places => OutgoingBody::Whole(session.fill(body)),
+            Body::Whole(body) => OutgoingBody::Whole(body.clone()),
+            Body::Source(source) => {
+                let (Some(pieces), bytes) = (source.open(), source.bytes()) else {
+                    return Err(no_second_body(session, hop));
+                };
+                let body = Paced::new(pieces, bytes, session.spec.limits.request_bytes);
+                session.ledger.watch(hop.entry, body.pace());
+                hop.pace = Some(body.pace());
+                OutgoingBody::Paced(body)
             }
-            TransportError::NotSent(reason) => {
-                self.session.ledger.did_not_leave();
-                self.unreachable(hop, &reason)
-            }
-            TransportError::Broken(reason) => self.unreachable(hop, &reason),
-        }
-    }
-
-    fn unreachable(&self, hop: &Hop, reason: &str) -> SendError {
-        self.fail(hop, reason);
-        SendError::Unreachable(self.session.scrub(reason))
-    }
-
-    fn no_answer(&self, hop: &Hop, what: &str) -> SendError {
-        let origin = hop.target.origin();
-        self.unreachable(hop, &format!("{origin} {what}; likely cause: the service is slow or overloaded"))
-    }
-
-    /// The whole time is over: the connector's own, or the call's.
-    fn late(&self, hop: &Hop) -> SendError {
-        let what = format!("did not answer within {} ms", self.timeout_ms);
-        let error = self.no_answer(hop, &what);
-        if self.ends_by_wish { error } else { self.limit("wall_ms", self.session.spec.limits.wall_ms) }
+        };
+        Ok(Outgoing { permit, owner: session.owner(), url, headers, body })
     }
 
     /// Decides on a redirect and turns the request into the next one.
-    fn follow(&mut self, next: Next, from: &Hop) -> Result<(Permit, Hop), SendError> {
-        self.count()?;
-        let session = self.session;
+    fn follow(&mut self, session: &Session, next: Next, from: &Hop) -> Result<(Permit, Hop), SendError> {
+        count(session)?;
         let target = Target::of(&next.method, next.url.clone()).map_err(|error| {
             let denial = asked::unspeakable(&error);
-            self.deny(self.record(&next.method, asked::origin_of(next.url.as_str()), ""), &denial);
+            session.deny(session.draft(&next.method, asked::origin_of(next.url.as_str()), ""), &denial);
             SendError::Denied(denial)
         })?;
         if target.origin() != from.target.origin() {
@@ -299,51 +234,153 @@ impl<'a> Send<'a> {
         }
         if self.crossed && carries_secret(session, &next.url) {
             let denial = secret_in_redirect(&target);
-            self.deny(self.record(&target.method, target.origin(), ""), &denial);
+            session.deny(session.draft(&target.method, target.origin(), ""), &denial);
             return Err(SendError::Denied(denial));
         }
         if !next.keeps_body {
-            self.body = Bytes::new();
+            self.body = Body::Whole(Bytes::new());
             headers::drop_content(&mut self.headers);
         }
-        let decided = self.decide(target)?;
+        let decided = session.decide(target)?;
         session.charge();
         Ok(decided)
     }
+}
 
-    async fn finish(self, incoming: Incoming, hop: &Hop) -> Result<Response, SendError> {
-        let session = self.session;
-        if headers::is_encoded(&incoming.headers) {
-            let origin = hop.target.origin();
-            return Err(self.unreachable(hop, &format!("{origin} answered in an encoding that was not asked for")));
+/// The whole answer, in memory.
+pub(crate) async fn gather(session: &Session, headed: Headed, waits: &Waits) -> Result<Response, SendError> {
+    let Headed { incoming, hop, slots: _slots } = headed;
+    let limits = &session.spec.limits;
+    // More than the call's memory could not be handed over anyway.
+    let (which, bytes_max) = match limits.response_bytes > limits.memory_bytes {
+        true => ("memory_bytes", limits.memory_bytes),
+        false => ("response_bytes", limits.response_bytes),
+    };
+    let bounds = Bounds { bytes_max, idle: waits.idle, end: waits.end };
+    let mut received = 0;
+    let collected = collect(incoming.body, &bounds, &mut received).await;
+    session.ledger.update(hop.entry, |record| record.received_bytes = received);
+    let body = collected.map_err(|cut| match cut {
+        Cut::TooLarge => session.too_large(&hop, which, bytes_max),
+        Cut::Idle => session.idle(&hop, waits),
+        Cut::Late => session.late(&hop, waits),
+        Cut::Broken(reason) => session.broke_off(&hop, &reason),
+    })?;
+    session.finish(&hop, |record| record.error = None);
+    let scrubber = session.scrubber();
+    let mut headers = headers::show(&incoming.headers, scrubber);
+    let body = match scrubber.bytes(&body) {
+        std::borrow::Cow::Borrowed(_) => body,
+        std::borrow::Cow::Owned(scrubbed) => {
+            headers.retain(|(name, _)| name != "content-length");
+            scrubbed.into()
         }
-        let bytes_max = session.spec.limits.response_bytes;
-        let bounds = Bounds { bytes_max, idle: session.egress.options.idle_timeout, end: self.end };
-        let mut received = 0;
-        let collected = collect(incoming.body, &bounds, &mut received).await;
-        session.ledger.update(hop.entry, |record| record.received_bytes = received);
-        let body = collected.map_err(|cut| match cut {
-            Cut::TooLarge => {
-                self.fail(hop, "the answer is larger than response_bytes");
-                self.limit("response_bytes", bytes_max)
+    };
+    let url = session.scrub(hop.target.url().as_str());
+    Ok(Response { status: incoming.status, headers, body, url })
+}
+
+async fn take_slots(session: &Session, hop: &Hop, waits: &Waits) -> Result<Slots, SendError> {
+    let refused = |retry_after_ms| {
+        session.fail(hop, &format!("not sent: the next request may be sent in {retry_after_ms} ms"));
+        session.ledger.refuse_for(retry_after_ms);
+        SendError::RateLimited { retry_after_ms }
+    };
+    session.take_leave().map_err(refused)?;
+    // Every slot was taken all the time, or is, while the call has slots already: a second
+    // later one may be free.
+    timeout_at(waits.end, session.take_slots()).await.ok().flatten().ok_or_else(|| refused(1_000))
+}
+
+async fn hold(session: &Session, hop: &Hop, pieces: BodyStream, waits: &Waits) -> Result<Bytes, SendError> {
+    let bytes_max = session.spec.limits.request_bytes.min(FILLED_BYTES_MAX);
+    let idle = waits.end.saturating_duration_since(Instant::now());
+    let bounds = Bounds { bytes_max, idle, end: waits.end };
+    collect(pieces, &bounds, &mut 0).await.map_err(|cut| match cut {
+        Cut::TooLarge => body_too_large(session, hop),
+        Cut::Idle | Cut::Late => session.late(hop, waits),
+        Cut::Broken(reason) => session.unreachable(hop, &format!("not sent: {reason}")),
+    })
+}
+
+async fn await_head(session: &Session, outgoing: Outgoing, hop: &Hop, waits: &Waits) -> Result<Incoming, SendError> {
+    let began = Instant::now();
+    let patience = || hop.pace.as_ref().map_or(began + waits.head, |pace| pace.patience(waits.head));
+    let mut answer = pin!(session.egress.transport.send(outgoing));
+    loop {
+        let head_end = patience();
+        match timeout_at(head_end.min(waits.end), &mut answer).await {
+            Ok(answer) => return answer.map_err(|error| lost(session, hop, error)),
+            Err(_) if waits.end <= head_end => return Err(session.late(hop, waits)),
+            // The body went on meanwhile.
+            Err(_) if patience() > Instant::now() => {}
+            Err(_) => {
+                let waited_ms = waits.head.as_millis();
+                return Err(session.no_answer(hop, &format!("did not begin to answer within {waited_ms} ms")));
             }
-            Cut::Idle => self.no_answer(hop, &format!("sent nothing for {} ms", bounds.idle.as_millis())),
-            Cut::Late => self.late(hop),
-            Cut::Broken(reason) => self.unreachable(hop, &format!("{} broke off: {reason}", hop.target.origin())),
-        })?;
-        self.close(hop, |record| record.error = None);
-        let scrubber = session.scrubber();
-        let mut headers = headers::show(&incoming.headers, scrubber);
-        let body = match scrubber.bytes(&body) {
-            std::borrow::Cow::Borrowed(_) => body,
-            std::borrow::Cow::Owned(scrubbed) => {
-                headers.retain(|(name, _)| name != "content-length");
-                scrubbed.into()
-            }
-        };
-        let url = session.scrub(hop.target.url().as_str());
-        Ok(Response { status: incoming.status, headers, body, url })
+        }
     }
+}
+
+fn count(session: &Session) -> Result<(), SendError> {
+    let most = session.spec.limits.requests;
+    if session.ledger.count_request() > most { Err(session.limit("requests", most)) } else { Ok(()) }
+}
+
+fn check_encoding(session: &Session, incoming: &Incoming, hop: &Hop) -> Result<(), SendError> {
+    if !headers::is_encoded(&incoming.headers) {
+        return Ok(());
+    }
+    let origin = hop.target.origin();
+    Err(session.unreachable(hop, &format!("{origin} answered in an encoding that was not asked for")))
+}
+
+fn refuse_unparsed(session: &Session, request: &Request, error: &SendError) {
+    if let SendError::Denied(denial) = error {
+        let method: String = request.method.chars().take(20).collect();
+        session.deny(session.draft(&method, asked::origin_of(&request.url), ""), denial);
+    }
+}
+
+/// The transport's reason, without the secret.
+fn lost(session: &Session, hop: &Hop, error: TransportError) -> SendError {
+    match error {
+        TransportError::Denied { denial, address } => {
+            session.ledger.did_not_leave();
+            session.ledger.judge(denial.to_failure());
+            session.finish(hop, |record| {
+                record.allowed = false;
+                record.rule = denial.rule.clone();
+                record.fix = Some(denial.fix.clone());
+                record.address = Some(address.to_string());
+                record.error = None;
+            });
+            SendError::Denied(denial)
+        }
+        TransportError::NotSent(reason) => {
+            session.ledger.did_not_leave();
+            session.unreachable(hop, &reason)
+        }
+        TransportError::Broken(reason) => match hop.pace.as_ref().and_then(|pace| pace.cut()) {
+            Some(Ended::TooLarge) => {
+                session.fail(hop, "broken off: the body is larger than request_bytes");
+                session.limit("request_bytes", session.spec.limits.request_bytes)
+            }
+            Some(Ended::Broken(own)) => session.unreachable(hop, &format!("broken off: {own}")),
+            None => session.unreachable(hop, &reason),
+        },
+    }
+}
+
+fn body_too_large(session: &Session, hop: &Hop) -> SendError {
+    session.fail(hop, "not sent: the body is larger than request_bytes");
+    session.limit("request_bytes", session.spec.limits.request_bytes)
+}
+
+fn no_second_body(session: &Session, hop: &Hop) -> SendError {
+    let reason = "the redirect asks for the body again, which was streamed and is gone";
+    session.fail(hop, &format!("not sent: {reason}"));
+    SendError::Invalid(reason.to_owned())
 }
 
 fn carries_secret(session: &Session, url: &Url) -> bool {

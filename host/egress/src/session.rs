@@ -1,6 +1,6 @@
 //! One call's way out: what it may do, what it did, and what the host makes of it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use memchr::memmem::Finder;
@@ -9,12 +9,14 @@ use policy::Authority;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
+use crate::body::Body;
 use crate::egress::Egress;
 use crate::gate::{Gate, Kind, Slot};
-use crate::ledger::Ledger;
+use crate::headers;
+use crate::ledger::{Entry, Ledger};
 use crate::message::{Request, Response, SendError};
 use crate::scrub::Scrubber;
-use crate::send::Send;
+use crate::send::{Send, Wishes, gather};
 use crate::transport::Owner;
 
 /// What a call brings along.
@@ -43,6 +45,7 @@ pub struct Session {
     gates: OnceLock<OwnGates>,
     scrubber: OnceLock<Scrubber>,
     lent: Option<Lent>,
+    open: Arc<Open>,
 }
 
 /// A secret that a connector may have written into a body, without seeing it.
@@ -56,17 +59,61 @@ struct OwnGates {
     connection: Option<Arc<Gate>>,
 }
 
+/// One's place at the connection's gate, if there is one, and at the plugin's.
+type Places = (Option<Slot>, Slot);
+
 /// Held while a request is under way.
-pub(crate) type Slots = (Option<Slot>, Slot);
+pub(crate) struct Slots {
+    /// None while its request waits for them.
+    held: Option<Places>,
+    open: Arc<Open>,
+}
 
 /// Held while a call is under way.
 pub struct CallSlots {
-    _held: Slots,
+    _held: Places,
+}
+
+/// The requests of one call that have slots or wait for them. Only the first one waits: of
+/// two calls whose answers were read together with that of a further request, each would
+/// keep the slot that the other one waits for.
+#[derive(Default)]
+struct Open(Mutex<OpenRequests>);
+
+#[derive(Default)]
+struct OpenRequests {
+    count: u64,
+    /// One waits, and has no slots yet.
+    waits: bool,
+}
+
+impl Open {
+    fn lock(&self) -> MutexGuard<'_, OpenRequests> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        let mut open = self.open.lock();
+        open.count -= 1;
+        if self.held.is_none() {
+            open.waits = false;
+        }
+    }
 }
 
 impl Session {
     pub(crate) fn new(egress: Arc<Egress>, spec: SessionSpec) -> Self {
-        Self { egress, spec, ledger: Ledger::default(), gates: OnceLock::new(), scrubber: OnceLock::new(), lent: None }
+        Self {
+            egress,
+            spec,
+            ledger: Ledger::default(),
+            gates: OnceLock::new(),
+            scrubber: OnceLock::new(),
+            lent: None,
+            open: Arc::default(),
+        }
     }
 
     /// Lends a secret: wherever `reference` is in the body of a request that may carry
@@ -76,6 +123,11 @@ impl Session {
     pub fn lending(mut self, reference: &str, secret: SecretString) -> Self {
         self.lent = Some(Lent { reference: Finder::new(reference).into_owned(), secret });
         self
+    }
+
+    /// Whether a secret is lent.
+    pub(crate) fn lends(&self) -> bool {
+        self.lent.is_some()
     }
 
     /// The body with the lent secret in the places of its reference.
@@ -100,13 +152,49 @@ impl Session {
     /// # Errors
     /// When it is denied, over a limit, not valid, or not answered.
     pub async fn send(&self, request: Request) -> Result<Response, SendError> {
-        Send::new(self, &request).run(&request).await
+        let mut send = Send::new(self, request.timeout_ms, Body::Whole(request.body.clone()), Wishes::default());
+        let (permit, hop) = send.start(self, &request)?;
+        let headed = send.run(self, permit, hop).await?;
+        gather(self, headed, &send.waits).await
+    }
+
+    /// Whether a request that sets this header is refused, whatever its value. Names in
+    /// lower case.
+    pub fn refuses_header(&self, name: &str) -> bool {
+        headers::is_refused(name, &self.spec.credential)
+    }
+
+    /// Ends the call: no request leaves any more, bodies under way break off, and
+    /// [`Self::sent`] does not change.
+    pub fn close(&self) {
+        self.ledger.close();
+    }
+
+    /// Whether the call is over. A body that only ends because it is was not finished.
+    pub fn is_closed(&self) -> bool {
+        self.ledger.is_closed()
+    }
+
+    /// How long a request was told to wait that was refused for it, in milliseconds.
+    pub fn refused_for_ms(&self) -> Option<u64> {
+        self.ledger.refused_for()
+    }
+
+    /// What the call may use.
+    pub fn limits(&self) -> &Limits {
+        &self.spec.limits
     }
 
     /// Adds the record of an access made elsewhere (files). A denied one counts for
-    /// the verdict.
-    pub fn record(&self, record: AccessRecord) {
-        self.ledger.add(record);
+    /// the verdict. Its place, for [`Self::amend`]; none when there are so many that it is
+    /// only counted.
+    pub fn record(&self, record: AccessRecord) -> Option<Entry> {
+        self.ledger.add(record)
+    }
+
+    /// Changes a record of this session as its access goes on.
+    pub fn amend(&self, entry: Entry, change: impl FnOnce(&mut AccessRecord)) {
+        self.ledger.update(entry, change);
     }
 
     /// Every decision so far.
@@ -186,14 +274,45 @@ impl Session {
         CallSlots { _held: self.enter_as(Kind::Call).await }
     }
 
-    /// The same for one request of the call.
-    pub(crate) async fn take_slots(&self) -> Slots {
-        self.enter_as(Kind::Request).await
+    /// The same for one request of the call. None: others of the call are open, and there
+    /// is no room for one more now.
+    pub(crate) async fn take_slots(&self) -> Option<Slots> {
+        let mut slots = self.begin_request()?;
+        if slots.held.is_none() {
+            let places = self.enter_as(Kind::Request).await;
+            slots.held = Some(places);
+            slots.open.lock().waits = false;
+        }
+        Some(slots)
+    }
+
+    /// Slots, or the leave to wait for them.
+    fn begin_request(&self) -> Option<Slots> {
+        let mut open = self.open.lock();
+        if open.waits {
+            return None;
+        }
+        let held = self.try_enter();
+        if held.is_none() && open.count > 0 {
+            return None;
+        }
+        open.count += 1;
+        open.waits = held.is_none();
+        Some(Slots { held, open: self.open.clone() })
+    }
+
+    fn try_enter(&self) -> Option<Places> {
+        let (gates, limits) = (self.gates(), &self.spec.limits);
+        let connection = match &gates.connection {
+            Some(gate) => Some(gate.try_enter(Kind::Request, limits)?),
+            None => None,
+        };
+        Some((connection, gates.plugin.try_enter(Kind::Request, limits)?))
     }
 
     /// The connection first, so that a busy one does not keep the plugin's slots from
     /// the others.
-    async fn enter_as(&self, kind: Kind) -> Slots {
+    async fn enter_as(&self, kind: Kind) -> Places {
         let (gates, limits) = (self.gates(), &self.spec.limits);
         let connection = match &gates.connection {
             Some(gate) => Some(gate.enter(kind, limits).await),

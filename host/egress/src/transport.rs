@@ -4,17 +4,21 @@
 //! request that was decided on and that has its credential; it owes the check of
 //! every address it dials, and the truth about whether anything left.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
+use http_body::Body as _;
 use model::{ConnectionId, Digest, Environment};
 use policy::{Denial, Permit};
 use url::Url;
+
+use crate::body::Paced;
 
 /// Carries permitted requests.
 pub trait Transport: Send + Sync {
@@ -37,7 +41,13 @@ pub struct Outgoing {
     pub(crate) owner: Owner,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub(crate) body: OutgoingBody,
+}
+
+/// What is sent.
+pub(crate) enum OutgoingBody {
+    Whole(Bytes),
+    Paced(Paced),
 }
 
 impl Outgoing {
@@ -56,9 +66,29 @@ impl Outgoing {
         &self.headers
     }
 
-    /// The body to send.
+    /// Reads a body that comes in pieces into memory: for transports that carry nothing
+    /// away.
+    ///
+    /// # Errors
+    /// When the body does not come whole; then none of it may pass for sent.
+    pub async fn hold(&mut self) -> Result<(), TransportError> {
+        let OutgoingBody::Paced(body) = &mut self.body else { return Ok(()) };
+        let mut whole = BytesMut::new();
+        while let Some(frame) = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
+            let frame = frame.map_err(|ended| TransportError::Broken(ended.to_string()))?;
+            whole.extend_from_slice(frame.data_ref().map_or(&[][..], |piece| &piece[..]));
+        }
+        self.body = OutgoingBody::Whole(whole.freeze());
+        Ok(())
+    }
+
+    /// The body to send; empty for one that comes in pieces.
     pub fn body(&self) -> &Bytes {
-        &self.body
+        static NONE: Bytes = Bytes::new();
+        match &self.body {
+            OutgoingBody::Whole(body) => body,
+            OutgoingBody::Paced(_) => &NONE,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::gunzip;
 use crate::options::EgressOptions;
 use crate::pool::Pools;
 use crate::resolve::{AddressDenied, check_all};
-use crate::transport::{Incoming, Outgoing, Transport, TransportError};
+use crate::transport::{Incoming, Outgoing, OutgoingBody, Transport, TransportError};
 
 /// Sends over TCP and TLS.
 pub(crate) struct Wire {
@@ -34,8 +34,10 @@ impl Wire {
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        if !body.is_empty() {
-            *request.body_mut() = Some(body.into());
+        match body {
+            OutgoingBody::Whole(body) if body.is_empty() => {}
+            OutgoingBody::Whole(body) => *request.body_mut() = Some(body.into()),
+            OutgoingBody::Paced(body) => *request.body_mut() = Some(reqwest::Body::wrap(body)),
         }
         let response = client.execute(request).await.map_err(|error| explain(error, target))?;
         let address = response.remote_addr();

@@ -15,6 +15,7 @@ pub(crate) mod offers {
             "sluicegate:connector/fetch.send": async,
             "sluicegate:connector/files": async,
             "sluicegate:connector/state": async,
+            "sluicegate:connector/transfers": async,
         },
     });
 }
@@ -82,4 +83,4 @@ pub(crate) mod migrates {
 }
 
 pub(crate) use acts::sluicegate::connector::types as shared;
-pub(crate) use offers::sluicegate::connector::{context, crypto, fetch, files, log, state};
+pub(crate) use offers::sluicegate::connector::{context, crypto, fetch, files, log, state, transfers};

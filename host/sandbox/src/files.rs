@@ -6,6 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use model::AccessRecord;
@@ -27,10 +28,10 @@ const PATH_CHARS_MAX: usize = 200;
 const CHANGES_MAX: u64 = 1_000;
 
 /// What is asked for, for the record.
-struct Access {
-    method: &'static str,
-    write: bool,
-    sent_bytes: u64,
+pub(crate) struct Access {
+    pub(crate) method: &'static str,
+    pub(crate) write: bool,
+    pub(crate) sent_bytes: u64,
 }
 
 impl files::Host for State {
@@ -47,7 +48,11 @@ impl files::Host for State {
     }
 
     async fn read(&mut self, path: String, offset: u64, max_bytes: u32) -> Result<Vec<u8>, files::FileError> {
-        let limit = self.limits.response_bytes;
+        // What is read is held in memory, by the host and then by the guest.
+        let limit = match self.limits.memory_bytes < self.limits.response_bytes {
+            true => ("memory_bytes", self.limits.memory_bytes),
+            false => ("response_bytes", self.limits.response_bytes),
+        };
         let access = Access { method: "READ", write: false, sent_bytes: 0 };
         let work = move |folder: &Folder, path: &FilePath| folder.read(path, offset, max_bytes.into(), limit);
         self.access(access, path, work, |content| content.len() as u64).await
@@ -87,9 +92,9 @@ impl State {
         self.count_operation().map_err(to_answer)?;
         let path = FilePath::parse(&path).map_err(to_answer)?;
         let began = Instant::now();
-        let permit = self.decide(&access, &path)?;
+        let permit = self.decide_file(&access, &path)?;
         let result = self.perform(&access, &permit, path.clone(), work).await;
-        let mut record = self.record(&access, &path, permit.rule(), began);
+        let mut record = self.record_file(&access, &path, permit.rule(), began);
         match &result {
             Ok(value) => record.received_bytes = received(value),
             Err(error) => record.error = Some(error.to_string()),
@@ -101,7 +106,7 @@ impl State {
         result.map_err(to_answer)
     }
 
-    fn count_operation(&mut self) -> Result<(), FileError> {
+    pub(crate) fn count_operation(&mut self) -> Result<(), FileError> {
         self.folders.operations += 1;
         if self.folders.operations <= OPERATIONS_MAX {
             return Ok(());
@@ -110,14 +115,14 @@ impl State {
         Err(FileError::Limit { which: "file_operations", limit: OPERATIONS_MAX })
     }
 
-    fn decide(&mut self, access: &Access, path: &FilePath) -> Result<FilePermit, files::FileError> {
+    pub(crate) fn decide_file(&mut self, access: &Access, path: &FilePath) -> Result<FilePermit, files::FileError> {
         let Some(session) = &self.session else {
             let (rule, fix) = DESCRIBING;
             let denial = files::FileDenial { rule: rule.to_owned(), fix: fix.to_owned() };
             return Err(files::FileError::Denied(denial));
         };
         session.authority().decide_file(path.folder(), access.write).map_err(|denial| {
-            let mut record = self.record(access, path, &denial.rule, Instant::now());
+            let mut record = self.record_file(access, path, &denial.rule, Instant::now());
             (record.allowed, record.sent_bytes, record.fix) = (false, 0, Some(denial.fix.clone()));
             self.keep(record);
             files::FileError::Denied(files::FileDenial { rule: denial.rule, fix: denial.fix })
@@ -139,7 +144,7 @@ impl State {
     }
 
     /// Takes one change and its bytes from the quotas, before anything is written.
-    fn charge(&mut self, bytes: u64) -> Result<(), FileError> {
+    pub(crate) fn charge(&mut self, bytes: u64) -> Result<(), FileError> {
         if self.folders.changes >= CHANGES_MAX {
             return Err(FileError::Limit { which: "file_changes", limit: CHANGES_MAX });
         }
@@ -150,11 +155,11 @@ impl State {
             return Err(FileError::Limit { which: "file_bytes", limit });
         }
         self.folders.written = written;
-        self.folders.touched = true;
+        self.folders.touched.store(true, Ordering::SeqCst);
         Ok(())
     }
 
-    async fn folder(&mut self, path: &Path) -> Result<Arc<Folder>, FileError> {
+    pub(crate) async fn folder(&mut self, path: &Path) -> Result<Arc<Folder>, FileError> {
         if let Some(folder) = self.folders.get(path) {
             return Ok(folder);
         }
@@ -164,7 +169,7 @@ impl State {
         Ok(folder)
     }
 
-    fn record(&self, access: &Access, path: &FilePath, rule: &str, began: Instant) -> AccessRecord {
+    pub(crate) fn record_file(&self, access: &Access, path: &FilePath, rule: &str, began: Instant) -> AccessRecord {
         AccessRecord {
             at_ms: (self.clock_ms)(),
             method: access.method.to_owned(),
@@ -178,18 +183,22 @@ impl State {
             error: None,
             sent_bytes: access.sent_bytes,
             received_bytes: 0,
-            duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms: millis_since(began),
         }
     }
 
-    fn keep(&self, record: AccessRecord) {
+    pub(crate) fn keep(&self, record: AccessRecord) {
         if let Some(session) = &self.session {
-            session.record(record);
+            let _place = session.record(record);
         }
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) fn millis_since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, FileError> + Send + 'static,
 ) -> Result<T, FileError> {
     match tokio::task::spawn_blocking(work).await {
@@ -198,7 +207,7 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-fn to_answer(error: FileError) -> files::FileError {
+pub(crate) fn to_answer(error: FileError) -> files::FileError {
     match error {
         FileError::NotFound(what) => files::FileError::NotFound(what),
         FileError::AlreadyExists(what) => files::FileError::AlreadyExists(what),

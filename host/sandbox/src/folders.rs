@@ -16,6 +16,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::UNIX_EPOCH;
 
 use cap_std::ambient_authority;
@@ -62,8 +63,8 @@ pub(crate) struct Folders {
     pub(crate) written: u64,
     /// Calls of `write`, `append` and `rename`.
     pub(crate) changes: u64,
-    /// Whether anything may have changed on disk.
-    pub(crate) touched: bool,
+    /// Whether anything may have changed on disk. Shared with whoever is about to.
+    pub(crate) touched: Arc<AtomicBool>,
 }
 
 impl Folders {
@@ -80,6 +81,38 @@ impl Folders {
 
 /// An open folder.
 pub(crate) struct Folder(Dir);
+
+/// A file that nobody sees yet, under a name of the host's own. Gone when it is dropped.
+pub(crate) struct Draft {
+    parent: Dir,
+    temp: String,
+    name: String,
+    path: FilePath,
+    file: File,
+}
+
+impl Draft {
+    /// Adds to its end.
+    pub(crate) fn write(&mut self, content: &[u8]) -> Result<(), FileError> {
+        self.file.write_all(content).map_err(|error| explain(&self.path, error))
+    }
+
+    /// Gives it its name, if `may` agrees once its content is on disk; what had it before is
+    /// replaced. On disk when this returns.
+    pub(crate) fn keep(self, may: impl FnOnce() -> Result<(), FileError>) -> Result<(), FileError> {
+        self.file.sync_all().map_err(|error| explain(&self.path, error))?;
+        may()?;
+        let kept = self.parent.rename(&self.temp, &self.parent, &self.name);
+        kept.and_then(|()| sync(&self.parent)).map_err(|error| explain(&self.path, error))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // When it has its name already, nothing is there any more.
+        let _gone = self.parent.remove_file(&self.temp);
+    }
+}
 
 impl Folder {
     /// Opens a granted folder; no part of its path may be a link.
@@ -115,14 +148,18 @@ impl Folder {
         Ok(entries)
     }
 
-    /// Up to `bytes_max` bytes from `offset`.
-    pub(crate) fn read(&self, path: &FilePath, offset: u64, bytes_max: u64, limit: u64) -> Result<Vec<u8>, FileError> {
-        let (parent, name) = self.parent(path, false)?;
-        let mut file = open_file(&parent, name, OFlags::RDONLY).map_err(|error| explain(path, error))?;
-        let size = plain_size(&file, &parent, name, path)?;
+    /// Up to `bytes_max` bytes from `offset`; more than the limit is none at all.
+    pub(crate) fn read(
+        &self,
+        path: &FilePath,
+        offset: u64,
+        bytes_max: u64,
+        (which, limit): (&'static str, u64),
+    ) -> Result<Vec<u8>, FileError> {
+        let (mut file, size) = self.open_file(path)?;
         let wanted = size.saturating_sub(offset).min(bytes_max);
         if wanted > limit {
-            return Err(FileError::Limit { which: "response_bytes", limit });
+            return Err(FileError::Limit { which, limit });
         }
         let mut content = Vec::with_capacity(usize::try_from(wanted).unwrap_or(0));
         file.seek(SeekFrom::Start(offset))
@@ -133,6 +170,14 @@ impl Folder {
 
     /// Replaces or makes the file, on disk when this returns.
     pub(crate) fn write(&self, path: &FilePath, content: &[u8]) -> Result<(), FileError> {
+        let mut draft = self.draft(path)?;
+        draft.write(content)?;
+        draft.keep(|| Ok(()))
+    }
+
+    /// A file to be written piece by piece, which becomes the one at `path` when it is
+    /// kept.
+    pub(crate) fn draft(&self, path: &FilePath) -> Result<Draft, FileError> {
         let (parent, name) = self.parent(path, true)?;
         match parent.symlink_metadata(name) {
             Ok(meta) if !meta.is_file() || meta.nlink() != 1 => return Err(not_plain(path)),
@@ -141,13 +186,17 @@ impl Folder {
             Err(error) => return Err(explain(path, error)),
         }
         let temp = temp_name().map_err(|error| explain(path, error))?;
-        let written = open_file(&parent, &temp, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)
-            .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-            .and_then(|()| parent.rename(&temp, &parent, name));
-        if written.is_err() {
-            let _gone = parent.remove_file(&temp);
-        }
-        written.and_then(|()| sync(&parent)).map_err(|error| explain(path, error))
+        let file = open_file(&parent, &temp, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)
+            .map_err(|error| explain(path, error))?;
+        Ok(Draft { parent, temp, name: name.to_owned(), path: path.clone(), file })
+    }
+
+    /// The file, open for reading, and its size.
+    pub(crate) fn open_file(&self, path: &FilePath) -> Result<(File, u64), FileError> {
+        let (parent, name) = self.parent(path, false)?;
+        let file = open_file(&parent, name, OFlags::RDONLY).map_err(|error| explain(path, error))?;
+        let size = plain_size(&file, &parent, name, path)?;
+        Ok((file, size))
     }
 
     /// Adds to the file or makes it, on disk when this returns.

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use egress::{Request, SendError};
-use model::Failure;
 
 use crate::bindings::{context, fetch, log};
 use crate::log::LogLevel;
@@ -19,10 +18,7 @@ pub(crate) const DESCRIBING: (&str, &str) =
 
 impl fetch::Host for State {
     async fn send(&mut self, request: fetch::Request) -> Result<fetch::Response, fetch::FetchError> {
-        let Some(session) = &self.session else {
-            let (rule, fix) = DESCRIBING;
-            return Err(fetch::FetchError::Denied(fetch::Denial { rule: rule.to_owned(), fix: fix.to_owned() }));
-        };
+        let session = self.session.as_ref().ok_or_else(describing)?;
         match session.send(to_request(request)).await {
             Ok(response) => Ok(fetch::Response {
                 status: response.status,
@@ -30,33 +26,32 @@ impl fetch::Host for State {
                 body: response.body.into(),
                 url: response.url,
             }),
-            Err(error) => Err(self.explain(error)),
+            Err(error) => Err(to_answer(error)),
         }
     }
 }
 
-impl State {
-    fn explain(&mut self, error: SendError) -> fetch::FetchError {
-        match error {
-            SendError::Denied(denial) => {
-                fetch::FetchError::Denied(fetch::Denial { rule: denial.rule, fix: denial.fix })
-            }
-            SendError::LimitExceeded { which, limit } => {
-                fetch::FetchError::LimitExceeded(fetch::Limit { which: which.to_owned(), limit })
-            }
-            // The contract has no case for it: to the guest nothing was reached, to
-            // the engine it is a wait, whatever the guest makes of it.
-            SendError::RateLimited { retry_after_ms } => {
-                self.refused.get_or_insert(Failure::RateLimited { retry_after_ms: Some(retry_after_ms) });
-                fetch::FetchError::Unreachable(error.to_string())
-            }
-            SendError::Invalid(reason) => fetch::FetchError::InvalidRequest(reason),
-            SendError::Unreachable(reason) => fetch::FetchError::Unreachable(reason),
+/// The denial of whoever reaches out while it describes itself.
+pub(crate) fn describing() -> fetch::FetchError {
+    let (rule, fix) = DESCRIBING;
+    fetch::FetchError::Denied(fetch::Denial { rule: rule.to_owned(), fix: fix.to_owned() })
+}
+
+pub(crate) fn to_answer(error: SendError) -> fetch::FetchError {
+    match error {
+        SendError::Denied(denial) => fetch::FetchError::Denied(fetch::Denial { rule: denial.rule, fix: denial.fix }),
+        SendError::LimitExceeded { which, limit } => {
+            fetch::FetchError::LimitExceeded(fetch::Limit { which: which.to_owned(), limit })
         }
+        // The contract has no case for it: to the guest nothing was reached, to
+        // the engine it is a wait, whatever the guest makes of it.
+        SendError::RateLimited { .. } => fetch::FetchError::Unreachable(error.to_string()),
+        SendError::Invalid(reason) => fetch::FetchError::InvalidRequest(reason),
+        SendError::Unreachable(reason) => fetch::FetchError::Unreachable(reason),
     }
 }
 
-fn to_request(request: fetch::Request) -> Request {
+pub(crate) fn to_request(request: fetch::Request) -> Request {
     let fetch::Request { method, url, headers, body, timeout_ms } = request;
     let body = match body {
         fetch::Body::Empty => Bytes::new(),

@@ -14,9 +14,9 @@ const VERSION: &str = "0.1.0";
 /// What every connector exports.
 pub(crate) const MANIFEST: &str = "sluicegate:connector/manifest@0.1.0";
 /// Interfaces of ours that a connector may import.
-const OFFERED: [&str; 7] = ["types", "fetch", "context", "log", "files", "state", "crypto"];
+const OFFERED: [&str; 8] = ["types", "fetch", "context", "log", "files", "transfers", "state", "crypto"];
 /// Interfaces of WASI 0.2 that are linked.
-const OFFERED_WASI: [&str; 27] = [
+const OFFERED_WASI: [&str; 29] = [
     "cli/environment",
     "cli/exit",
     "cli/stdin",
@@ -31,6 +31,8 @@ const OFFERED_WASI: [&str; 27] = [
     "clocks/wall-clock",
     "filesystem/preopens",
     "filesystem/types",
+    "http/outgoing-handler",
+    "http/types",
     "io/error",
     "io/poll",
     "io/streams",
@@ -184,7 +186,10 @@ mod tests {
             ("sluicegate:connector/fetch@0.1.0", true),
             ("wasi:io/poll@0.2.6", true),
             ("wasi:io/poll@0.3.0", false),
-            ("wasi:http/outgoing-handler@0.2.0", false),
+            ("wasi:http/outgoing-handler@0.2.0", true),
+            ("wasi:http/types@0.2.8", true),
+            ("wasi:http/incoming-handler@0.2.0", false),
+            ("wasi:http/outgoing-handler@0.3.0", false),
             ("wasi:nn/graph@0.2.0", false),
             ("sluicegate:connector/state@0.1.0", true),
             ("sluicegate:connector/crypto@0.1.0", true),

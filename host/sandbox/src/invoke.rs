@@ -4,6 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -180,15 +181,16 @@ pub(crate) fn missing(interface: &str) -> wasmtime::Error {
     wasmtime::Error::msg(format!("the component does not export {interface}"))
 }
 
-fn report(state: State, outcome: Result<Answer, Failure>, began: Instant) -> Report {
+fn report(mut state: State, outcome: Result<Answer, Failure>, began: Instant) -> Report {
     let passed = began.elapsed();
+    state.end();
     let log = state.log.finish(passed, |text| state.line(text));
-    let session = state.session.as_ref();
+    let session = state.session.as_deref();
     Report {
         outcome,
         accesses: session.map(Session::records).unwrap_or_default(),
         log,
-        sent: state.folders.touched || session.is_some_and(Session::sent),
+        sent: state.folders.touched.load(Ordering::SeqCst) || session.is_some_and(Session::sent),
         duration_us: micros(passed),
         memory_bytes: state.limiter.peak(),
     }

@@ -39,7 +39,9 @@ mod shown;
 mod state;
 mod state_calls;
 mod ticker;
+mod transfers;
 mod wasi;
+mod wasi_http;
 
 pub use call::{
     Answer, Call, CallContext, Callback, Choice, ChoicePage, ContextConnection, Delivery, Event, Item, Page, Position,

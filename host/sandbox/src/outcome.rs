@@ -7,6 +7,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use egress::Session;
 use model::{Failure, FieldProblem, Limits};
 use serde_json::Value;
 use wasmtime::Trap;
@@ -33,6 +34,9 @@ const PROBLEMS_MAX: usize = 50;
 const STATUSES: RangeInclusive<u16> = 100..=599;
 /// A connector may ask to wait for at most a day: longer waits are for people.
 const RETRY_AFTER_MS_MAX: u64 = 86_400_000;
+/// What is larger never passes through a guest's memory: it is streamed. 64 MiB, the memory
+/// that a call has unless its grant says otherwise.
+const IN_MEMORY_MAX: u64 = 64 << 20;
 /// How wasmtime says that a guest passed more than `set_hostcall_fuel` allows.
 const HOST_CALL_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
 
@@ -85,9 +89,11 @@ impl State {
         if matches!(claimed, Failure::LimitExceeded { .. }) {
             return claimed;
         }
-        let verdict = self.session.as_ref().and_then(egress::Session::verdict);
+        let session = self.session.as_deref();
+        let verdict = session.and_then(Session::verdict);
+        let wait = || session.and_then(Session::refused_for_ms).map(rate_limited);
         let memory = || self.limiter.refused().map(|(which, limit)| exceeded(which, limit));
-        verdict.or_else(|| self.refused.clone()).or_else(memory).unwrap_or(claimed)
+        verdict.or_else(|| self.refused.clone()).or_else(wait).or_else(memory).unwrap_or(claimed)
     }
 
     fn trapped(&self, error: &wasmtime::Error) -> Failure {
@@ -117,11 +123,16 @@ impl State {
 /// What one host call, or one answer, may carry from the guest: the largest body it
 /// may send or return, and room for headers and fields.
 pub(crate) fn host_call_bytes(limits: &Limits) -> u64 {
-    limits.request_bytes.max(limits.output_bytes).max(limits.file_bytes.min(64 << 20)) + (1 << 20)
+    let most = limits.request_bytes.max(limits.file_bytes).min(IN_MEMORY_MAX);
+    most.max(limits.output_bytes) + (1 << 20)
 }
 
 pub(crate) fn exceeded(which: &str, limit: u64) -> Failure {
     Failure::LimitExceeded { which: which.to_owned(), limit }
+}
+
+fn rate_limited(wait_ms: u64) -> Failure {
+    Failure::RateLimited { retry_after_ms: Some(wait_ms) }
 }
 
 /// The wall time of a call.

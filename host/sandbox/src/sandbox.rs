@@ -180,6 +180,7 @@ fn compile(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
 fn link(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    crate::wasi_http::link(&mut linker)?;
     Offers::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }

@@ -7,6 +7,7 @@ use egress::Session;
 use model::{Failure, Limits};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use crate::call::CallContext;
 use crate::crypto::CryptoUse;
@@ -16,6 +17,7 @@ use crate::meter::Meter;
 use crate::services::Services;
 use crate::state_calls::StateUse;
 use crate::wasi::{self, SharedLog};
+use crate::wasi_http::Http;
 
 /// Handles that a guest may hold: streams, pollables. 1,000: real guests hold a
 /// handful, and each costs the host up to 200 bytes.
@@ -24,7 +26,7 @@ pub(crate) const HANDLES_MAX: usize = 1_000;
 /// What the host keeps for one instance.
 pub(crate) struct State {
     /// None while a connector describes itself: then every access is denied.
-    pub(crate) session: Option<Session>,
+    pub(crate) session: Option<Arc<Session>>,
     pub(crate) context: CallContext,
     pub(crate) limits: Limits,
     /// When the call ends, whatever it does.
@@ -41,6 +43,7 @@ pub(crate) struct State {
     pub(crate) state_use: StateUse,
     pub(crate) crypto_use: CryptoUse,
     wasi: Option<Box<WasiCtx>>,
+    http: Option<Box<Http>>,
     table: ResourceTable,
 }
 
@@ -58,7 +61,7 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         Self {
-            session,
+            session: session.map(Arc::new),
             context,
             limits,
             deadline,
@@ -72,6 +75,7 @@ impl State {
             state_use: StateUse::default(),
             crypto_use: CryptoUse::default(),
             wasi: None,
+            http: None,
             table,
         }
     }
@@ -80,6 +84,23 @@ impl State {
     pub(crate) fn refuse(&mut self, which: &str, limit: u64) {
         self.refused.get_or_insert_with(|| Failure::LimitExceeded { which: which.to_owned(), limit });
     }
+
+    /// Ends what the guest left open: nothing of the call leaves or comes in any more,
+    /// and its records are complete.
+    pub(crate) fn end(&mut self) {
+        if let Some(session) = &self.session {
+            session.close();
+        }
+        drop(std::mem::take(&mut self.table));
+    }
+}
+
+impl Drop for State {
+    /// A call that is dropped ends like any other: first the session, then its streams, so
+    /// that no body which breaks off here looks like a whole one.
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 impl WasiView for State {
@@ -87,5 +108,13 @@ impl WasiView for State {
         let (log, fixed) = (&self.log, self.session.is_none());
         let ctx = self.wasi.get_or_insert_with(|| Box::new(wasi::context(log, fixed)));
         WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let session = &self.session;
+        let http = self.http.get_or_insert_with(|| Box::new(Http::new(session.clone())));
+        http.view(&mut self.table)
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use sluicegate_sdk::http::Response;
-use sluicegate_sdk::{Value, object, serde_json};
+use sluicegate_sdk::{Error, Result, Value, object, serde_json};
+
+use crate::accepted::Accepted;
 
 /// An answer.
 #[object]
@@ -17,7 +19,15 @@ pub struct Answer {
     pub body: Option<Value>,
 }
 
-pub(crate) fn read(response: &Response) -> Answer {
+/// The answer, if its status counts as success.
+pub(crate) fn accept(response: &Response, accepted: &Accepted) -> Result<Answer> {
+    if accepted.includes(response.status()) {
+        return Ok(read(response));
+    }
+    Err(response.failure().unwrap_or_else(|| Error::remote(response.status(), "this status is not accepted here")))
+}
+
+fn read(response: &Response) -> Answer {
     let mut headers: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in response.headers() {
         headers

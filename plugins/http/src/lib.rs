@@ -8,10 +8,12 @@ mod answer;
 mod request;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use sluicegate_sdk::connector;
 
 pub use request::{get, send, send_once};
+pub use transfer::{download, upload};
 
 connector! {
     id: "http",
@@ -24,10 +26,11 @@ connector! {
         policy: "community",
     },
     categories: ["developer"],
-    purpose: "Calls any web service that speaks HTTP and JSON, for services that have no connector of their own.",
-    data: "Whatever a flow puts into a request, and whatever the service answers.",
+    purpose: "Calls any web service that speaks HTTP and JSON, for services that have no connector of their own. Downloads and uploads files of any size.",
+    data: "Whatever a flow puts into a request, whatever the service answers, and files in folders that an administrator opened.",
     risks: [
         "It can send anything to any address that the grant names: name few, and narrow paths.",
+        "Download a file replaces what the file held before, by whatever the service sends.",
         "It cannot know what a request does at the service; the flow's author must.",
     ],
     connection: {
@@ -40,6 +43,6 @@ connector! {
             { scheme: "none", help: "The service asks for no credential." },
         ],
     },
-    actions: [get, send, send_once],
+    actions: [get, send, send_once, download, upload],
     limits: { requests: 6, wall_ms: 60_000 },
 }

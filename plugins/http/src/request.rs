@@ -145,7 +145,7 @@ fn build(input: Message) -> Result<Request> {
 }
 
 /// A path goes below the connection's address; a whole address is the policy's to judge.
-fn start(
+pub(crate) fn start(
     method: &str,
     url: &str,
     query: &BTreeMap<String, String>,
@@ -171,9 +171,5 @@ fn start(
 
 fn finish(request: Request, accepted: Option<&str>) -> Result<Answer> {
     let accepted = Accepted::parse(accepted.unwrap_or_default())?;
-    let response = request.send_any()?;
-    if accepted.includes(response.status()) {
-        return Ok(answer::read(&response));
-    }
-    Err(response.failure().unwrap_or_else(|| Error::remote(response.status(), "this status is not accepted here")))
+    answer::accept(&request.send_any()?, &accepted)
 }

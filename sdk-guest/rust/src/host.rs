@@ -29,31 +29,52 @@ pub(crate) struct Answer {
     pub(crate) url: String,
 }
 
+/// A download as it crosses the boundary: the answer, and how many bytes the file has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Saved {
+    pub(crate) answer: Answer,
+    pub(crate) bytes: Option<u64>,
+}
+
 #[cfg(target_arch = "wasm32")]
 pub(crate) use imports::{
-    append_file, call, delete_state, get_state, list_files, read_file, remaining_ms, rename_file, replace_state, send,
-    set_state, sign, verify, write_file, write_log,
+    append_file, call, delete_state, download, get_state, list_files, read_file, remaining_ms, rename_file,
+    replace_state, send, set_state, sign, upload, verify, write_file, write_log,
 };
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::testing::host::{
-    append_file, call, delete_state, get_state, list_files, read_file, remaining_ms, rename_file, replace_state, send,
-    set_state, sign, verify, write_file, write_log,
+    append_file, call, delete_state, download, get_state, list_files, read_file, remaining_ms, rename_file,
+    replace_state, send, set_state, sign, upload, verify, write_file, write_log,
 };
 
 #[cfg(target_arch = "wasm32")]
 mod imports {
-    use super::{Answer, Body, Request};
-    use crate::bindings::offers::sluicegate::connector::{context, crypto, fetch, files, log, state};
+    use super::{Answer, Body, Request, Saved};
+    use crate::bindings::offers::sluicegate::connector::{context, crypto, fetch, files, log, state, transfers};
     use crate::context::{Call, Connection};
     use crate::crypto::{Algorithm, CryptoError, Key};
     use crate::files::{Entry, FileError};
-    use crate::http::SendError;
+    use crate::http::{SendError, TransferError};
     use crate::log::Level;
     use crate::state::{Entry as StateEntry, StateError};
 
     pub(crate) fn send(request: Request) -> Result<Answer, SendError> {
-        let request = fetch::Request {
+        fetch::send(&to_request(request)).map(to_answer).map_err(to_send_error)
+    }
+
+    pub(crate) fn download(request: Request, path: &str) -> Result<Saved, TransferError> {
+        let done = transfers::download(&to_request(request), path).map_err(to_transfer_error)?;
+        let answer = Answer { status: done.status, headers: done.headers, body: done.body, url: done.url };
+        Ok(Saved { answer, bytes: done.saved })
+    }
+
+    pub(crate) fn upload(request: Request, path: &str) -> Result<Answer, TransferError> {
+        transfers::upload(&to_request(request), path).map(to_answer).map_err(to_transfer_error)
+    }
+
+    fn to_request(request: Request) -> fetch::Request {
+        fetch::Request {
             method: request.method,
             url: request.url,
             headers: request.headers,
@@ -63,17 +84,28 @@ mod imports {
                 Body::Bytes(bytes) => fetch::Body::Bytes(bytes),
             },
             timeout_ms: request.timeout_ms,
-        };
-        match fetch::send(&request) {
-            Ok(answer) => {
-                Ok(Answer { status: answer.status, headers: answer.headers, body: answer.body, url: answer.url })
+        }
+    }
+
+    fn to_answer(answer: fetch::Response) -> Answer {
+        Answer { status: answer.status, headers: answer.headers, body: answer.body, url: answer.url }
+    }
+
+    fn to_send_error(error: fetch::FetchError) -> SendError {
+        match error {
+            fetch::FetchError::Denied(denial) => SendError::Denied { rule: denial.rule, fix: denial.fix },
+            fetch::FetchError::LimitExceeded(limit) => {
+                SendError::LimitExceeded { which: limit.which, limit: limit.limit }
             }
-            Err(fetch::FetchError::Denied(denial)) => Err(SendError::Denied { rule: denial.rule, fix: denial.fix }),
-            Err(fetch::FetchError::LimitExceeded(limit)) => {
-                Err(SendError::LimitExceeded { which: limit.which, limit: limit.limit })
-            }
-            Err(fetch::FetchError::InvalidRequest(why)) => Err(SendError::Invalid(why)),
-            Err(fetch::FetchError::Unreachable(why)) => Err(SendError::Unreachable(why)),
+            fetch::FetchError::InvalidRequest(why) => SendError::Invalid(why),
+            fetch::FetchError::Unreachable(why) => SendError::Unreachable(why),
+        }
+    }
+
+    fn to_transfer_error(error: transfers::TransferError) -> TransferError {
+        match error {
+            transfers::TransferError::Request(error) => TransferError::Request(to_send_error(error)),
+            transfers::TransferError::File(error) => TransferError::File(to_error(error)),
         }
     }
 

@@ -7,7 +7,9 @@
 mod request;
 mod response;
 mod retry;
+mod transfer;
 mod url;
 
 pub use request::{Request, delete, get, patch, post, put, request};
 pub use response::{Response, SendError};
+pub use transfer::{Download, TransferError};

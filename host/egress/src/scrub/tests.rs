@@ -117,7 +117,8 @@ fn bytes_that_are_no_text_are_searched_too() {
 #[test]
 fn hits_side_by_side_are_cut_once_each() {
     check(&bearer("12345678"), "1234567812345678", "[redacted][redacted]");
-    check(&bearer("abababab"), "ababababab", "[redacted]ab");
+    // One that begins within another counts too: it may as well be the true one.
+    check(&bearer("abababab"), "ababababab", "[redacted]");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod rates;
 mod redirects;
 mod secure;
 mod server;
+mod streams;
 mod times;
 mod transports;
 mod world;

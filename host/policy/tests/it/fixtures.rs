@@ -130,6 +130,8 @@ pub(crate) fn http() -> Manifest {
         action("get", &["GET any"], &[], "optional", "none"),
         action("send", &["POST,PUT,PATCH,DELETE any"], &[], "optional", "none"),
         action("send-once", &["POST,PUT,PATCH,DELETE any"], &[], "optional", "none"),
+        action("download", &["GET any"], &[], "optional", "write"),
+        action("upload", &["PUT,POST any"], &[], "optional", "read"),
     ];
     manifest("http", &connection, &actions, &[])
 }

@@ -165,6 +165,14 @@ impl Request {
         }
     }
 
+    /// The request as it crosses the boundary.
+    pub(super) fn into_host(self) -> Result<host::Request> {
+        match self.wrong {
+            Some(error) => Err(error),
+            None => Ok(self.inner),
+        }
+    }
+
     fn try_send(self) -> std::result::Result<Response, SendError> {
         host::send(self.inner).map(Response::new)
     }

@@ -6,8 +6,8 @@ use super::stage::{Exchange, Expected, Recorded, Stage};
 use crate::context::Call;
 use crate::crypto::{Algorithm, CryptoError, Key};
 use crate::files::{Entry, FileError};
-use crate::host::{Answer, Body, Request};
-use crate::http::SendError;
+use crate::host::{Answer, Body, Request, Saved};
+use crate::http::{SendError, TransferError};
 use crate::log::Level;
 use crate::state::{self, StateError};
 
@@ -24,6 +24,23 @@ pub(crate) fn send(request: Request) -> Result<Answer, SendError> {
         stage.wrong.extend(differences);
         answer(exchange, url)
     })
+}
+
+pub(crate) fn download(request: Request, path: &str) -> Result<Saved, TransferError> {
+    let path = check(path).map_err(TransferError::File)?;
+    let mut answer = send(request).map_err(TransferError::Request)?;
+    if !(200..=299).contains(&answer.status) || answer.status == 206 {
+        return Ok(Saved { answer, bytes: None });
+    }
+    let content = std::mem::take(&mut answer.body);
+    let bytes = Some(content.len() as u64);
+    write_file(path, &content).map_err(TransferError::File)?;
+    Ok(Saved { answer, bytes })
+}
+
+pub(crate) fn upload(mut request: Request, path: &str) -> Result<Answer, TransferError> {
+    request.body = Body::Bytes(read_file(path, 0, u32::MAX).map_err(TransferError::File)?);
+    send(request).map_err(TransferError::Request)
 }
 
 fn answer(exchange: Exchange, url: String) -> Result<Answer, SendError> {

@@ -11,13 +11,14 @@ pub mod bindings;
 mod export;
 mod reach;
 mod text;
+pub mod wasi;
 
 pub use bindings::acts::exports::sluicegate::connector::actions;
 pub use bindings::checks::exports::sluicegate::connector::account;
 pub use bindings::describes::exports::sluicegate::connector::manifest;
 pub use bindings::discovers::exports::sluicegate::connector::discovery;
 pub use bindings::migrates::exports::sluicegate::connector::migration;
-pub use bindings::offers::sluicegate::connector::{context, crypto, fetch, files, log, state};
+pub use bindings::offers::sluicegate::connector::{context, crypto, fetch, files, log, state, transfers};
 pub use bindings::polls::exports::sluicegate::connector::polling;
 pub use bindings::receives::exports::sluicegate::connector::webhooks;
 pub use bindings::subscribes::exports::sluicegate::connector::subscriptions;

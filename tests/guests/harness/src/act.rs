@@ -96,6 +96,14 @@ impl<'s> Act<'s> {
         self
     }
 
+    /// With a grant and a ceiling that name another remote as well: `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn serving(mut self, authority: &str) -> Self {
+        self.destinations.push(format!("* http://{authority}/**"));
+        self.named.push(authority.to_owned());
+        self
+    }
+
     /// With a grant that names no address that is not public.
     #[must_use]
     pub fn no_addresses(mut self) -> Self {
@@ -358,11 +366,13 @@ impl<'s> Act<'s> {
         }
     }
 
-    /// A ceiling that allows everything public, the receiver, and the test's folder.
+    /// A ceiling that allows everything public, the remotes, and the test's folder.
     fn ceiling(&self) -> String {
+        let receiver = self.stage.receiver.authority();
+        let others = self.named.iter().filter(|named| **named != receiver);
+        let named: Vec<&String> = std::iter::once(&receiver).chain(others).collect();
         format!(
-            "version = 1\nallowed = [\"* http://*:*\", \"* https://*:*\"]\naddresses = [\"{}\"]\nfolders = [{:?}]\n",
-            self.stage.receiver.authority(),
+            "version = 1\nallowed = [\"* http://*:*\", \"* https://*:*\"]\naddresses = {named:?}\nfolders = [{:?}]\n",
             self.stage.outside(),
         )
     }

@@ -1,8 +1,9 @@
-//! A remote on loopback that keeps every byte of every request's head.
+//! A remote on loopback that keeps every byte of every request's head, and whole bodies.
 //!
-//! What it answers depends on the path: `/stall` nothing, `/bytes/N` N bytes,
-//! `/to/HOST:PORT` a redirect there, `/reflect` the request with its credential in
-//! every form it can think of, anything else `ok`.
+//! What it answers depends on the path: `/stall` nothing, `/half` a part of an answer,
+//! `/bytes/N` N bytes, `/status/N` nothing with this status, `/to/HOST:PORT` a redirect
+//! there, `/reflect` the request with its credential in every form it can think of,
+//! `/trickle` the same in small pieces, anything else `ok`.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +19,8 @@ use tokio::task::JoinHandle;
 struct Seen {
     connections: AtomicUsize,
     heads: Mutex<Vec<String>>,
+    bodies: Mutex<Vec<Vec<u8>>>,
+    broken: AtomicUsize,
 }
 
 /// A remote, until it is dropped.
@@ -69,6 +72,18 @@ impl Receiver {
     }
 }
 
+impl Receiver {
+    /// The bodies that came whole, empty ones left out.
+    pub fn bodies(&self) -> Vec<Vec<u8>> {
+        self.seen.bodies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many bodies broke off.
+    pub fn broken(&self) -> usize {
+        self.seen.broken.load(Ordering::SeqCst)
+    }
+}
+
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.accepting.abort();
@@ -95,39 +110,90 @@ async fn serve(stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
                 return Ok(());
             }
         }
-        let length = header(&head, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).await?;
         seen.heads.lock().unwrap_or_else(PoisonError::into_inner).push(head.clone());
-        let answer = answer(&head);
-        let Some(answer) = answer else {
+        let body = body(&mut stream, &head).await.inspect_err(|_| {
+            seen.broken.fetch_add(1, Ordering::SeqCst);
+        })?;
+        if !body.is_empty() {
+            seen.bodies.lock().unwrap_or_else(PoisonError::into_inner).push(body);
+        }
+        let pieces = answer(&head);
+        for piece in pieces.iter().flatten() {
+            stream.write_all(piece.as_bytes()).await?;
+            stream.flush().await?;
+        }
+        if pieces.is_none() || head.split(' ').nth(1).unwrap_or_default().ends_with("/half") {
             // Until the peer goes away.
             let _never = stream.read_u8().await?;
             return Ok(());
-        };
-        stream.write_all(answer.as_bytes()).await?;
+        }
     }
 }
 
-fn answer(head: &str) -> Option<String> {
+/// The whole body, or an error when it breaks off.
+async fn body(stream: &mut BufReader<TcpStream>, head: &str) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if header(head, "transfer-encoding").is_none() {
+        let length = header(head, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+        body.resize(length, 0);
+        stream.read_exact(&mut body).await?;
+        return Ok(body);
+    }
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let length = usize::from_str_radix(line.trim(), 16).map_err(std::io::Error::other)?;
+        let mut chunk = vec![0; length + 2];
+        stream.read_exact(&mut chunk).await?;
+        body.extend_from_slice(&chunk[..length]);
+        if length == 0 {
+            return Ok(body);
+        }
+    }
+}
+
+/// The pieces of the answer.
+fn answer(head: &str) -> Option<Vec<String>> {
     let path = head.split(' ').nth(1).unwrap_or_default();
     let ok = |headers: &str, body: &str| {
-        Some(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len()))
+        Some(vec![format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())])
     };
     if path.ends_with("/stall") {
         return None;
     }
+    if path.ends_with("/half") {
+        return Some(vec!["HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_owned()]);
+    }
     if let Some(bytes) = path.strip_prefix("/bytes/") {
         return ok("", &"x".repeat(bytes.parse().unwrap_or(0)));
     }
+    if let Some(status) = path.strip_prefix("/status/") {
+        return Some(vec![format!("HTTP/1.1 {status} As asked\r\ncontent-length: 0\r\n\r\n")]);
+    }
     if let Some(place) = path.strip_prefix("/to/") {
-        return Some(format!("HTTP/1.1 302 Found\r\nlocation: http://{place}/\r\ncontent-length: 0\r\n\r\n"));
+        return Some(vec![format!("HTTP/1.1 302 Found\r\nlocation: http://{place}/\r\ncontent-length: 0\r\n\r\n")]);
     }
     if path.ends_with("/reflect") {
         let (headers, body) = reflection(head);
         return ok(&headers, &body);
     }
+    if path.ends_with("/trickle") {
+        return Some(trickle(&reflection(head).1));
+    }
     ok("", "ok")
+}
+
+/// An answer in chunks of three bytes.
+fn trickle(body: &str) -> Vec<String> {
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
+    let text: Vec<char> = body.chars().collect();
+    let chunks = text.chunks(3).map(|chunk| {
+        let chunk: String = chunk.iter().collect();
+        format!("{:x}\r\n{chunk}\r\n", chunk.len())
+    });
+    std::iter::once(head).chain(chunks).chain(["0\r\n\r\n".to_owned()]).collect()
 }
 
 /// The credential as services echo it, in headers and a body.

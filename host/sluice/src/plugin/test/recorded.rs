@@ -112,7 +112,10 @@ fn answer(recorded: Recorded) -> Result<Incoming, TransportError> {
 }
 
 impl Transport for Tape {
-    fn send(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<Incoming, TransportError>> {
-        Box::pin(std::future::ready(self.play(&outgoing)))
+    fn send(&self, mut outgoing: Outgoing) -> BoxFuture<'_, Result<Incoming, TransportError>> {
+        Box::pin(async move {
+            outgoing.hold().await?;
+            self.play(&outgoing)
+        })
     }
 }

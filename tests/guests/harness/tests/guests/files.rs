@@ -65,4 +65,7 @@ pub(crate) async fn read_huge() {
     file.set_len(1 << 30).expect("a file of holes");
     let report = stage.act("read-huge").limits("response_bytes = 100000").run().await;
     assert_eq!(report.outcome, limit("response_bytes", 100_000));
+    // A grant for large downloads is none for a host that holds them in memory.
+    let report = stage.act("read-huge").limits("response_bytes = 1073741824\nmemory_bytes = 8388608").run().await;
+    assert_eq!(report.outcome, limit("memory_bytes", 8_388_608));
 }

@@ -16,7 +16,9 @@ mod requests;
 mod secrets;
 mod services;
 mod shapes;
+mod streams;
 mod time;
+mod transfers;
 mod world;
 
 use answers::*;
@@ -32,7 +34,9 @@ use requests::*;
 use secrets::*;
 use services::*;
 use shapes::*;
+use streams::*;
 use time::*;
+use transfers::*;
 use world::*;
 
 // A guest without a test does not compile: the list names a function for each folder.
