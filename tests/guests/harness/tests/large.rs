@@ -1,7 +1,7 @@
 //! Bodies far larger than memory: the host's own hardly grows while they pass.
 //!
-//! 64 MiB each way; as many bytes as `SLUICE_LARGE_BYTES` says in the long form
-//! (1073741824 for 1 GiB, which takes as much room on the disk).
+//! 64 MiB each way in the suite; 1 GiB in the long form (see `testkit::Torture`), which
+//! takes as much room on the disk.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use guest_tests::{Act, Stage};
 use sandbox::Answer;
+use testkit::Torture;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -111,11 +112,6 @@ fn forget_peak() {
     fs::write("/proc/self/clear_refs", "5").expect("a process may forget its own peak");
 }
 
-fn bytes() -> u64 {
-    let asked = std::env::var("SLUICE_LARGE_BYTES").ok();
-    asked.map_or(64 * MIB, |text| text.parse().expect("SLUICE_LARGE_BYTES is a number of bytes"))
-}
-
 /// Limits that let so many bytes through, and nothing else of that size.
 fn allowing<'s>(act: Act<'s>, remote: &Remote, bytes: u64) -> Act<'s> {
     let limits = format!("request_bytes = {bytes}\nresponse_bytes = {bytes}\nfile_bytes = {bytes}\nwall_ms = 600000");
@@ -146,16 +142,23 @@ async fn carry(stage: &Stage, remote: &Remote, bytes: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_bodies_pass_through_little_memory() {
+async fn tortured_large_bodies_pass_through_little_memory() {
+    let mut torture = Torture::new("large-bodies", 1);
+    let bytes = if torture.is_long() { 1 << 30 } else { 64 * MIB };
     let (stage, remote) = (Stage::open().await, Remote::start().await);
     carry(&stage, &remote, 4 * MIB).await;
     forget_peak();
     let (before, _) = memory();
-    carry(&stage, &remote, bytes()).await;
-    let (_, peak) = memory();
-    let growth = peak.saturating_sub(before);
-    println!("{} MiB each way: memory grew by {} KiB", bytes() / MIB, growth >> 10);
-    assert!(growth < GROWTH_BYTES_MAX, "{growth} bytes for {} bytes each way", bytes());
+    while let Some(seed) = torture.next_seed() {
+        carry(&stage, &remote, bytes).await;
+        let growth = memory().1.saturating_sub(before);
+        if growth >= GROWTH_BYTES_MAX {
+            torture.fail(seed, format!("memory grew by {growth} bytes for {bytes} bytes each way"));
+        }
+        torture.add("MiB each way", bytes / MIB);
+    }
+    torture.add("KiB that memory grew by at most", memory().1.saturating_sub(before) >> 10);
+    torture.finish();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
