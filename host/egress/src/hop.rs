@@ -89,12 +89,13 @@ impl Session {
 
     /// A record of nothing yet.
     pub(crate) fn draft(&self, method: &str, target: String, path: &str) -> AccessRecord {
-        let cut = |text: &str, chars_max: usize| text.chars().take(chars_max).collect::<String>();
+        // Scrubbed first: of a secret that was cut nothing would be recognised.
+        let cut = |text: &str, chars_max: usize| self.scrub(text).chars().take(chars_max).collect::<String>();
         AccessRecord {
             at_ms: (self.egress.clock)(),
             method: cut(method, METHOD_CHARS_MAX),
             target: cut(&target, TARGET_CHARS_MAX),
-            path: self.scrub(&cut(path, PATH_CHARS_MAX)),
+            path: cut(path, PATH_CHARS_MAX),
             allowed: false,
             rule: String::new(),
             fix: None,

@@ -185,3 +185,23 @@ async fn a_lent_secret_is_written_for_the_own_service_alone() {
     assert_eq!(other.seen()[0].body, body.as_bytes(), "elsewhere the reference is only a text");
     assert_eq!(session.scrub("made-by-the-host"), "[redacted]");
 }
+
+/// A record keeps the beginning of a path; a secret that reaches beyond it is not halved.
+#[tokio::test]
+async fn a_long_path_that_echoes_it_is_scrubbed_before_it_is_cut() {
+    let world = World::new();
+    let secret = format!("long-{}", "0123456789".repeat(30));
+    let echoed = format!("/{}/{secret}", "x".repeat(20));
+    let leads_to = echoed.clone();
+    let own = Server::start(move |seen| match seen.uri.as_str() {
+        "/start" => answer(302, &[("location", leads_to.as_str())], ""),
+        _ => answer(200, &[], "ok"),
+    })
+    .await;
+    let session = world.session(&Given::ports(&[own.port()]).bearer(&secret));
+    session.send(get(own.url("/start"))).await.expect("answered");
+    assert_eq!(own.seen()[1].uri, echoed, "it is the service's own path");
+    let records = session.records();
+    assert_eq!(records[1].path, format!("/{}/[redacted]", "x".repeat(20)));
+    assert!(!format!("{records:?}").contains("long-0"), "{records:?}");
+}
