@@ -22,6 +22,8 @@ pub struct Attempt {
     /// `answered`, or the kind of the failure, with the limit's name if it is one; none
     /// when it could not be called.
     pub call: Option<String>,
+    /// Whether the call wrote a line into its log: a guest that does so first has begun.
+    pub wrote: bool,
 }
 
 impl Stage {
@@ -29,7 +31,7 @@ impl Stage {
     /// action as a connector that may do what the neighbour may, for 50 ms.
     ///
     /// # Errors
-    /// The host panicked, or hangs.
+    /// The host panicked, hangs, or failed in a way that is no guest's doing.
     ///
     /// # Panics
     /// When the neighbour cannot be loaded.
@@ -37,18 +39,21 @@ impl Stage {
         let stage = self.clone();
         let attempt = tokio::spawn(async move { stage.try_all(wasm, describe).await });
         match tokio::time::timeout(PATIENCE, attempt).await {
-            Ok(Ok(attempt)) => Ok(attempt),
+            Ok(Ok(attempt)) => attempt,
             Ok(Err(panic)) => Err(format!("the host panicked: {panic}")),
             Err(_) => Err(format!("the host hangs: nothing came of it in {} s", PATIENCE.as_secs())),
         }
     }
 
-    async fn try_all(&self, wasm: Vec<u8>, describe: bool) -> Attempt {
+    async fn try_all(&self, wasm: Vec<u8>, describe: bool) -> Result<Attempt, String> {
         let sandbox = self.sandbox.clone();
         let loading = tokio::task::spawn_blocking(move || sandbox.load(&wasm));
         let plugin = match loading.await.expect("loading must not panic") {
             Ok(plugin) => plugin,
-            Err(error) => return Attempt { load: Problem::from(error).code, describe: None, call: None },
+            Err(error) => {
+                let load = Problem::from(error).code;
+                return Ok(Attempt { load, describe: None, call: None, wrote: false });
+            }
         };
         let describe = match describe {
             true => Some(match self.sandbox.describe(&plugin).await {
@@ -57,21 +62,31 @@ impl Stage {
             }),
             false => None,
         };
-        let call = match plugin.exports().actions {
+        let report = match plugin.exports().actions {
             true => {
                 let act = Act::new(self, "echo").limits("cpu_ms = 50\nwall_ms = 5000\nmemory_bytes = 16777216");
-                Some(kind(act.run_as(&plugin).await.outcome.err()))
+                Some(act.run_as(&plugin).await)
             }
             false => None,
         };
-        Attempt { load: "loaded".to_owned(), describe, call }
+        let wrote = report.as_ref().is_some_and(|report| !report.log.is_empty());
+        let call = report.map(|report| kind(report.outcome.err())).transpose()?;
+        Ok(Attempt { load: "loaded".to_owned(), describe, call, wrote })
     }
 }
 
-fn kind(failure: Option<Failure>) -> String {
+/// The failure in a word, if a guest can have brought it about.
+fn kind(failure: Option<Failure>) -> Result<String, String> {
     match failure {
-        None => "answered".to_owned(),
-        Some(Failure::LimitExceeded { which, .. }) => format!("limit {which}"),
-        Some(other) => other.to_problem().code,
+        None => Ok("answered".to_owned()),
+        Some(Failure::LimitExceeded { which, .. }) => Ok(format!("limit {which}")),
+        Some(
+            failure @ (Failure::Unavailable { .. }
+            | Failure::MayHaveHappened { .. }
+            | Failure::TimedOut { .. }
+            | Failure::Expression { .. }
+            | Failure::Stopped { .. }),
+        ) => Err(format!("the host failed by itself: {failure:?}")),
+        Some(other) => Ok(other.to_problem().code),
     }
 }

@@ -15,6 +15,6 @@ mod stage;
 pub use act::Act;
 pub use attempt::Attempt;
 pub use component::component;
-pub use made::{connector, describing, try_connector};
+pub use made::{connector, describing, try_connector, try_linked};
 pub use receiver::Receiver;
 pub use stage::{SECRET, Stage};

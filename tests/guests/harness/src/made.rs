@@ -10,7 +10,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_component::{ComponentEncoder, Linker, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 /// All that hosts offer, and what every guest here exports.
@@ -57,14 +57,35 @@ pub fn connector(module: Vec<u8>) -> Vec<u8> {
 /// # Panics
 /// When the contract cannot be read.
 pub fn try_connector(mut module: Vec<u8>) -> Result<Vec<u8>, String> {
+    embed(&mut module);
+    let encoder = ComponentEncoder::default().validate(true).module(&module);
+    encoder.and_then(|mut encoder| encoder.encode()).map_err(|error| format!("{error:#}"))
+}
+
+/// A core module with the contract's functions, and a library beside it, as a component.
+/// They import each other's functions, and the one memory, from `env`; what the host
+/// offers, only the connector can.
+///
+/// # Errors
+/// One lacks a function, or has one of another type.
+///
+/// # Panics
+/// When the contract cannot be read.
+pub fn try_linked(mut module: Vec<u8>, library: &[u8]) -> Result<Vec<u8>, String> {
+    embed(&mut module);
+    let linker = Linker::default().validate(true).library("connector", &module, false);
+    let linker = linker.and_then(|linker| linker.library("library", library, false));
+    linker.and_then(Linker::encode).map_err(|error| format!("{error:#}"))
+}
+
+/// Says in the module which world its names are of.
+fn embed(module: &mut Vec<u8>) {
     let mut resolve = Resolve::default();
     let wit = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../wit"));
     resolve.push_dir(&wit).expect("the contract");
     let package = resolve.push_str("made.wit", WORLD).expect("the world");
     let world = resolve.select_world(&[package], Some("made")).expect("the world");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("embedded");
-    let encoder = ComponentEncoder::default().validate(true).module(&module);
-    encoder.and_then(|mut encoder| encoder.encode()).map_err(|error| format!("{error:#}"))
+    embed_component_metadata(module, &resolve, world, StringEncoding::UTF8).expect("embedded");
 }
 
 /// The function that describes a guest with one action, and its data.

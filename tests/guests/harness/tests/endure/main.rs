@@ -5,6 +5,7 @@
 #![allow(clippy::panic, reason = "tests")]
 
 mod bombs;
+mod generated;
 mod mutated;
 
 use std::path::Path;
@@ -32,10 +33,16 @@ async fn attempt_each(torture: &mut Torture, make: impl Fn(u64) -> Option<(Vec<u
             continue;
         };
         match stage.attempt(wasm, describe).await {
-            Ok(Attempt { load, describe, call }) => {
+            Ok(Attempt { load, describe, call, wrote }) => {
                 torture.count(&load);
                 describe.into_iter().for_each(|describe| torture.count(&format!("describe: {describe}")));
-                call.into_iter().for_each(|call| torture.count(&format!("call: {call}")));
+                if let Some(call) = call {
+                    torture.count("called");
+                    torture.count(&format!("call: {call}"));
+                }
+                if wrote {
+                    torture.count("call wrote");
+                }
             }
             Err(why) => torture.fail(seed, why),
         }

@@ -1,0 +1,21 @@
+;; What hands every call on to a generated library, and the library's answers and calls to
+;; the host: the test puts in what the host offers. Its own is only what allocates.
+(module
+  (import "env" "memory" (memory 1))
+  (import "env" "describe" (func $describe (result i32)))
+  (import "env" "invoke" (func $invoke (param i32 i32 i32 i32) (result i32)))
+  (import "env" "post" (func $post (param i32)))
+  (;offered;)
+  (global $next (mut i32) (i32.const 1024))
+  (data (i32.const 103) "begun")
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "sluicegate:connector/manifest@0.1.0#describe") (result i32) (call $describe))
+  (func (export "sluicegate:connector/actions@0.1.0#invoke") (param i32 i32 i32 i32) (result i32)
+    (call $sluicegate:connector/log@0.1.0#write (i32.const 1) (i32.const 103) (i32.const 5) (i32.const 0) (i32.const 0))
+    (call $invoke (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
+  (func (export "cabi_post_sluicegate:connector/actions@0.1.0#invoke") (param i32)
+    (call $post (local.get 0)))
+)
