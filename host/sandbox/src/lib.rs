@@ -39,6 +39,7 @@ mod shown;
 mod state;
 mod state_calls;
 mod ticker;
+mod turns;
 mod wasi;
 
 pub use call::{
