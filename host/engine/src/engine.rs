@@ -243,9 +243,6 @@ impl Engine {
     /// Compiles approved plugins ahead of their first call, and forgets old
     /// deliveries now and then.
     async fn tidy(self) {
-        if let Err(error) = self.forget_unheard().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "messages to runs that have ended are left");
-        }
         for installed in self.0.catalogue.plugins() {
             if self.0.catalogue.approvals_of(&installed.record.digest).iter().any(|record| record.revoked.is_none())
                 && let Err(problem) = self.component(&installed).await
@@ -270,6 +267,9 @@ impl Engine {
                 && let Err(error) = self.forget_old().await
             {
                 tracing::warn!(error = &error as &dyn std::error::Error, "what is old could not be forgotten");
+            }
+            if let Err(error) = self.forget_unheard().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "messages to runs that have ended are left");
             }
             self.forget_past();
             // Either is a reason to look again.

@@ -66,7 +66,7 @@ impl Engine {
     }
 
     /// Wakes a run that has a message. One that has ended meanwhile takes none: what it
-    /// was sent goes, now or at the next start.
+    /// was sent goes, now or with [`Self::forget_unheard`].
     pub(crate) async fn wake(&self, run: &RunId) {
         if self.0.queue.push_stored(run.clone()) {
             return;
@@ -118,8 +118,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets what was sent to runs that have ended: at start, should the host have
-    /// stopped before it could.
+    /// Forgets what was sent to runs that have ended, and was left: the host stopped
+    /// before it could be forgotten, or its disk was full.
     pub(crate) async fn forget_unheard(&self) -> Result<(), EngineError> {
         for run in self.addressed()? {
             if OPEN.get(&*self.0.store, &[run.as_str().as_bytes()])?.is_none() {

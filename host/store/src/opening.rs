@@ -41,9 +41,14 @@ pub(crate) fn open(catalogue: Catalogue, rows: Arc<dyn Rows>, options: &Options)
         history.take_up(*earlier)?;
     }
     let mut visit = |batch: Replayed<'_>| {
-        show_replayed(&behind, &history, &batch, start, options)?;
+        // Rows never run ahead of the journal: of what a failed sync has left to be read,
+        // a loss of power would leave the rows alone.
+        let durable = batch.durable + 1 == batch.end.sequence;
         let full = behind.overlay.read().bytes() >= options.overlay_bytes.min(options.behind_bytes);
-        if full { behind.round().map_err(rows_error) } else { Ok(()) }
+        if full && durable {
+            behind.round().map_err(rows_error)?;
+        }
+        show_replayed(&behind, &history, &batch, start, options)
     };
     let journal = catalogue.replay(from, options.segment_bytes, &mut visit)?;
     if journal.place().sequence < until {

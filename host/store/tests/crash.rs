@@ -137,6 +137,30 @@ fn what_is_seen_after_a_failed_sync_survives() {
     assert!(stopped > 40, "only {stopped} runs were stopped");
 }
 
+/// The same when the power goes in the middle of opening it again, with rows that are
+/// brought up to date as soon as anything is read: they never run ahead of the journal.
+#[test]
+fn rows_stay_behind_what_a_failed_sync_left() {
+    let eager = || store::Options { behind_bytes: 1, ..small() };
+    let operations = run(15, None).disk.operations();
+    let mut interrupted = 0;
+    for operation in 0..operations {
+        for step in 0..4 {
+            let run = run(15, Some((operation, Fault::Error)));
+            let rows = run.rows[2].snapshot();
+            run.disk.plan(run.disk.operations() + step, Fault::PowerLoss);
+            let opened = JournalStore::open_on(Arc::new(run.disk.clone()), rows.clone(), eager());
+            interrupted += usize::from(opened.is_err());
+            drop(opened);
+            for seed in 0..SEEDS {
+                let at = format!("operation {operation}, step {step}, seed {seed}");
+                run.check(&run.disk.after_power_loss(seed), &rows.snapshot(), &at);
+            }
+        }
+    }
+    assert!(interrupted > 50, "opening was interrupted only {interrupted} times");
+}
+
 #[test]
 fn a_full_disk_at_every_operation_never_corrupts() {
     let operations = run(14, None).disk.operations();

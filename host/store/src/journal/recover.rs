@@ -35,6 +35,8 @@ pub(crate) struct Replayed<'a> {
     pub(crate) payload: &'a [u8],
     /// Offset of the payload in the segment.
     pub(crate) payload_at: u64,
+    /// Every batch up to this one is durable, as far as is known yet.
+    pub(crate) durable: u64,
 }
 
 /// What the scan of the last segment found.
@@ -333,7 +335,7 @@ fn scan_frames(
         at = frame.payload.end;
         tail.place = Place { sequence: expected, segment: number, offset: base + at as u64 };
         let payload_at = base + frame.payload.start as u64;
-        visit(Replayed { end: tail.place, payload: &bytes[frame.payload], payload_at })?;
+        visit(Replayed { end: tail.place, payload: &bytes[frame.payload], payload_at, durable: frame.durable })?;
     }
     Ok(())
 }
