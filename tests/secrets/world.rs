@@ -209,9 +209,7 @@ impl World {
         // A failure is to be the connector's own, in its words.
         let without: &[&str] = if way == "answer" { &[] } else { &JUDGED };
         let input = format!("{way} {}", paths(without));
-        let to_step = |canary: &Canary| {
-            json!({ "id": canary.name, "uses": "dump-memory/act", "connection": canary.name, "input": input })
-        };
+        let to_step = |canary: &Canary| json!({ "id": canary.name, "uses": "dump-memory/act", "connection": canary.name, "input": input });
         let steps: Vec<Value> = canaries.iter().map(to_step).collect();
         // No step goes on after a failure: what it leaves behind is always there to be read.
         let output = json!({ "first": format!("{{{{ steps['{}'] }}}}", canaries[0].name) });
