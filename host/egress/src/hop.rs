@@ -73,18 +73,19 @@ impl Session {
                 let entry = self.ledger.enter(AccessRecord { allowed: true, rule, error, ..record });
                 Ok((permit, Hop { entry, started, target, pace: None }))
             }
-            Err(denial) => {
-                self.deny(record, &denial);
-                Err(SendError::Denied(denial))
-            }
+            Err(denial) => Err(self.deny(record, denial)),
         }
     }
 
-    pub(crate) fn deny(&self, record: AccessRecord, denial: &Denial) {
+    /// Enters a denial. Its words are scrubbed: they may name where a service has led.
+    pub(crate) fn deny(&self, record: AccessRecord, denial: Denial) -> SendError {
+        let Denial { code, what, rule, fix } = denial;
+        let denial = Denial { code, what: self.scrub(&what), rule: self.scrub(&rule), fix: self.scrub(&fix) };
         self.ledger.judge(denial.to_failure());
         let record = AccessRecord { rule: denial.rule.clone(), fix: Some(denial.fix.clone()), ..record };
         self.trace(&record);
         self.ledger.enter(record);
+        SendError::Denied(denial)
     }
 
     /// A record of nothing yet.

@@ -94,7 +94,7 @@ impl Send {
         count(session)?;
         size::line_exceeds(request).map_or(Ok(()), |(which, limit)| Err(session.limit(which, limit)))?;
         let target = asked::target(&request.method, &request.url, session.authority());
-        let target = target.inspect_err(|error| refuse_unparsed(session, request, error))?;
+        let target = target.map_err(|error| refuse_unparsed(session, request, error))?;
         let (permit, hop) = session.decide(target)?;
         self.check(session, request, &hop)?;
         Ok((permit, hop))
@@ -224,18 +224,16 @@ impl Send {
     fn follow(&mut self, session: &Session, next: Next, from: &Hop) -> Result<(Permit, Hop), SendError> {
         count(session)?;
         let target = Target::of(&next.method, next.url.clone()).map_err(|error| {
-            let denial = asked::unspeakable(&error);
-            session.deny(session.draft(&next.method, asked::origin_of(next.url.as_str()), ""), &denial);
-            SendError::Denied(denial)
+            let record = session.draft(&next.method, asked::origin_of(next.url.as_str()), "");
+            session.deny(record, asked::unspeakable(&error))
         })?;
         if target.origin() != from.target.origin() {
             self.crossed = true;
             headers::keep_neutral(&mut self.headers);
         }
         if self.crossed && carries_secret(session, &next.url) {
-            let denial = secret_in_redirect(&target);
-            session.deny(session.draft(&target.method, target.origin(), ""), &denial);
-            return Err(SendError::Denied(denial));
+            let record = session.draft(&target.method, target.origin(), "");
+            return Err(session.deny(record, secret_in_redirect(&target)));
         }
         if !next.keeps_body {
             self.body = Body::Whole(Bytes::new());
@@ -335,10 +333,12 @@ fn check_encoding(session: &Session, incoming: &Incoming, hop: &Hop) -> Result<(
     Err(session.unreachable(hop, &format!("{origin} answered in an encoding that was not asked for")))
 }
 
-fn refuse_unparsed(session: &Session, request: &Request, error: &SendError) {
-    if let SendError::Denied(denial) = error {
-        let method: String = request.method.chars().take(20).collect();
-        session.deny(session.draft(&method, asked::origin_of(&request.url), ""), denial);
+fn refuse_unparsed(session: &Session, request: &Request, error: SendError) -> SendError {
+    match error {
+        SendError::Denied(denial) => {
+            session.deny(session.draft(&request.method, asked::origin_of(&request.url), ""), denial)
+        }
+        other => other,
     }
 }
 

@@ -61,7 +61,7 @@ impl Inner {
         let context = CallContext::default();
         let mut store =
             self.store(State::new(None, Services::default(), context, LIMITS, (began, deadline), meter.clone(), clock));
-        let ended = self.run(plugin, deadline, meter, describe(plugin, &mut store)).await;
+        let ended = self.run(deadline, meter, describe(plugin, &mut store)).await;
         let size = |text: String, limits: &Limits| {
             if text.len() as u64 <= limits.output_bytes {
                 return Ok(Answer::Output(text));

@@ -70,16 +70,15 @@ impl Inner {
         store
     }
 
-    /// Runs a guest's function in its turns and under the meter, until the deadline.
+    /// Runs a guest's function under the meter, until the deadline.
     pub(crate) async fn run<T>(
         &self,
-        plugin: &Loaded,
         deadline: Instant,
         meter: Arc<Meter>,
         future: impl Future<Output = Returned<T>>,
     ) -> Ended<T> {
         let _ticking = self.ticker.enter();
-        match until(deadline, self.turns.run(plugin.digest, meter.run(future))).await {
+        match until(deadline, meter.run(future)).await {
             Some(Ok(returned)) => Ended::Returned(returned),
             Some(Err(error)) => Ended::Trapped(error),
             None => Ended::TimedOut,
@@ -91,43 +90,43 @@ impl Inner {
         match work {
             Work::Invoke { operation, input } => {
                 let future = invoke(plugin, store, operation.as_str(), &input);
-                self.run(plugin, deadline, meter, future).await.judge(store.data(), check_output)
+                self.run(deadline, meter, future).await.judge(store.data(), check_output)
             }
             Work::Receive { trigger, config, delivery } => {
                 let future = receive(plugin, store, trigger.as_str(), &config, delivery);
-                self.run(plugin, deadline, meter, future).await.judge(store.data(), check_events)
+                self.run(deadline, meter, future).await.judge(store.data(), check_events)
             }
             Work::Check => {
                 let future = check(plugin, store);
-                self.run(plugin, deadline, meter, future).await.judge(store.data(), check_account)
+                self.run(deadline, meter, future).await.judge(store.data(), check_account)
             }
             Work::Poll { trigger, config, from } => {
                 let future = ask::poll(plugin, store, trigger.as_str(), &config, from);
-                self.run(plugin, deadline, meter, future).await.judge(store.data(), check_page)
+                self.run(deadline, meter, future).await.judge(store.data(), check_page)
             }
             Work::Subscribe { trigger, config, callback } => {
                 let future = ask::subscribe(plugin, store, trigger.as_str(), &config, callback);
-                self.run(plugin, deadline, meter, future).await.judge(store.data(), check_subscription)
+                self.run(deadline, meter, future).await.judge(store.data(), check_subscription)
             }
             Work::Renew { trigger, config, callback, handle } => {
                 let future = ask::renew(plugin, store, trigger.as_str(), &config, callback, &handle);
-                self.run(plugin, deadline, meter, future).await.judge(store.data(), check_subscription)
+                self.run(deadline, meter, future).await.judge(store.data(), check_subscription)
             }
             Work::Unsubscribe { trigger, config, handle } => {
                 let future = ask::unsubscribe(plugin, store, trigger.as_str(), &config, &handle);
-                self.run(plugin, deadline, meter, future).await.judge(store.data(), check_unsubscribed)
+                self.run(deadline, meter, future).await.judge(store.data(), check_unsubscribed)
             }
             Work::Choices { field, config, query, page } => {
                 let future = ask::choices(plugin, store, field.as_str(), &config, &query, page.as_deref());
-                self.run(plugin, deadline, meter, future).await.judge(store.data(), check_choices)
+                self.run(deadline, meter, future).await.judge(store.data(), check_choices)
             }
             Work::Fields { object, config } => {
                 let future = ask::fields(plugin, store, object.as_str(), &config);
-                self.run(plugin, deadline, meter, future).await.judge(store.data(), check_fields)
+                self.run(deadline, meter, future).await.judge(store.data(), check_fields)
             }
             Work::Migrate { operation, config, from_version } => {
                 let future = ask::migrate(plugin, store, operation.as_str(), &config, &from_version);
-                self.run(plugin, deadline, meter, future).await.judge(store.data(), check_config)
+                self.run(deadline, meter, future).await.judge(store.data(), check_config)
             }
         }
     }

@@ -40,7 +40,6 @@ mod state;
 mod state_calls;
 mod ticker;
 mod transfers;
-mod turns;
 mod wasi;
 mod wasi_http;
 

@@ -67,13 +67,9 @@ impl Options {
     }
 
     pub(crate) fn slow_lanes(&self) -> usize {
-        self.slow_lanes.unwrap_or(processors().saturating_sub(1)).max(1)
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.slow_lanes.unwrap_or(cores.saturating_sub(1)).max(1)
     }
-}
-
-/// Processors that this process may use.
-pub(crate) fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 impl std::fmt::Debug for Options {

@@ -16,12 +16,11 @@ use crate::engine::{self, Built, MEMORIES_MAX, MEMORY_BYTES_MAX, TABLE_ELEMENTS_
 use crate::error::{LoadError, OpenError};
 use crate::inspect::{classify, inspect};
 use crate::loads::Loads;
-use crate::options::{self, Options};
+use crate::options::Options;
 use crate::plugin::{Loaded, Plugin};
 use crate::room::Room;
 use crate::state::State;
 use crate::ticker::Ticker;
-use crate::turns::Turns;
 
 /// Where connectors run. Cheap to clone.
 #[derive(Clone)]
@@ -35,9 +34,6 @@ pub(crate) struct Inner {
     loads: Loads,
     /// As much as the pool has.
     pub(crate) room: Room,
-    /// Calls that compute at the same time.
-    pub(crate) turns: Turns,
-    /// The slow ones among them.
     pub(crate) lanes: Arc<Semaphore>,
     pub(crate) options: Options,
 }
@@ -65,7 +61,6 @@ impl Sandbox {
             cache,
             loads: Loads::default(),
             room: Room::new(calls, options.waiting_max),
-            turns: Turns::new(options::processors()),
             lanes: Arc::new(Semaphore::new(options.slow_lanes())),
             options,
         })))

@@ -205,3 +205,18 @@ async fn a_long_path_that_echoes_it_is_scrubbed_before_it_is_cut() {
     assert_eq!(records[1].path, format!("/{}/[redacted]", "x".repeat(20)));
     assert!(!format!("{records:?}").contains("long-0"), "{records:?}");
 }
+
+/// A service that leads to a host or a scheme named after it does not tell it that way.
+#[tokio::test]
+async fn a_denied_redirect_does_not_name_it() {
+    let world = World::new();
+    let secret = "s3cret-token-12345";
+    for place in [format!("http://{secret}.example.com/"), format!("{secret}:x")] {
+        let own = redirecting(302, place.clone()).await;
+        let session = world.session(&Given::ports(&[own.port()]).bearer(secret));
+        let outcome = session.send(get(own.url("/"))).await;
+        let said = format!("{outcome:?} {:?} {:?}", session.records(), session.verdict());
+        assert!(matches!(outcome, Err(SendError::Denied(_))), "{place}: {said}");
+        assert!(said.contains("[redacted]") && !said.contains(secret), "{place}: {said}");
+    }
+}
