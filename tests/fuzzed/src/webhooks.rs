@@ -4,6 +4,8 @@
 //! time. A change is known to be harmless only when it is one of those that cannot
 //! change what is proved; every other one must be refused.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use engine::{Incoming, verify};
@@ -166,11 +168,12 @@ impl Signer {
     /// different, or hexadecimal digits are capitals.
     fn proves_the_same(&self, good: &Incoming, bad: &Incoming) -> bool {
         let body = matches!(self.webhook.verification, Verification::Token { .. }) || good.body == bad.body;
-        body && self.proof(good) == self.proof(bad)
+        body && self.proof(good, good) == self.proof(bad, good)
     }
 
-    /// What counts of the headers; none when one is missing or there twice.
-    fn proof(&self, incoming: &Incoming) -> Option<Vec<String>> {
+    /// What counts of the headers; none when one is missing or there twice. In a list of
+    /// signatures only those of the genuine delivery count, however often they are there.
+    fn proof(&self, incoming: &Incoming, genuine: &Incoming) -> Option<Vec<String>> {
         let one = |name: &str| incoming.header(name).map(str::to_owned);
         match &self.webhook.verification {
             Verification::Github => Some(vec![digits(&one("x-hub-signature-256")?, "sha256=")]),
@@ -178,15 +181,23 @@ impl Signer {
                 Some(vec![one("x-slack-request-timestamp")?, digits(&one("x-slack-signature")?, "v0=")])
             }
             Verification::Stripe => {
-                let header = one("stripe-signature")?;
-                let parts = header.split(',').map(str::trim);
-                let counts = parts.filter(|part| part.starts_with("t=") || part.len() == "v1=".len() + 64);
-                Some(counts.map(|part| digits(part, "v1=")).collect())
+                let parts = |incoming: &Incoming| -> Option<BTreeSet<String>> {
+                    let header = incoming.header("stripe-signature")?;
+                    Some(header.split(',').map(|part| digits(part.trim(), "v1=")).collect())
+                };
+                let known = parts(genuine)?;
+                let counts =
+                    |part: &String| part.starts_with("t=") || (part.len() == "v1=".len() + 64 && known.contains(part));
+                Some(parts(incoming)?.into_iter().filter(counts).collect())
             }
             Verification::StandardWebhooks => {
-                let header = one("webhook-signature")?;
-                let counts = header.split(' ').filter(|part| part.len() == "v1,".len() + 44).map(str::to_owned);
-                Some([one("webhook-id")?, one("webhook-timestamp")?].into_iter().chain(counts).collect())
+                let parts = |incoming: &Incoming| -> Option<BTreeSet<String>> {
+                    Some(incoming.header("webhook-signature")?.split(' ').map(str::to_owned).collect())
+                };
+                let known = parts(genuine)?;
+                let counts = |part: &String| part.len() == "v1,".len() + 44 && known.contains(part);
+                let counting = parts(incoming)?.into_iter().filter(counts);
+                Some([one("webhook-id")?, one("webhook-timestamp")?].into_iter().chain(counting).collect())
             }
             Verification::Token { .. } => Some(vec![one("x-token")?]),
             Verification::Hmac { prefix, encoding, time, .. } => {

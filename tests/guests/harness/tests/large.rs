@@ -57,10 +57,10 @@ async fn serve(mut stream: BufReader<TcpStream>, taken: &AtomicU64) -> std::io::
             let bytes: u64 = path.rsplit('/').next().and_then(|text| text.parse().ok()).unwrap_or(0);
             send(&mut stream, bytes, if cut { bytes / 2 } else { bytes }).await?;
         } else {
-            let lengths = head
+            let mut lengths = head
                 .lines()
                 .filter_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-            let bytes: u64 = lengths.last().unwrap_or(0);
+            let bytes: u64 = lengths.next_back().unwrap_or(0);
             take(&mut stream, if cut { bytes / 2 } else { bytes }, taken).await?;
             if !cut {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
