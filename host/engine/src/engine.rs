@@ -263,13 +263,16 @@ impl Engine {
             if self.0.queue.is_closed() {
                 return;
             }
-            if round % TIDY_SEEN_ROUNDS == 0
-                && let Err(error) = self.forget_old().await
-            {
-                tracing::warn!(error = &error as &dyn std::error::Error, "what is old could not be forgotten");
-            }
-            if let Err(error) = self.forget_unheard().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "messages to runs that have ended are left");
+            if round % TIDY_SEEN_ROUNDS == 0 {
+                if let Err(error) = self.forget_old().await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "what is old could not be forgotten");
+                }
+                if let Err(error) = self.forget_unheard().await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "messages to runs that have ended are left"
+                    );
+                }
             }
             self.forget_past();
             // Either is a reason to look again.
