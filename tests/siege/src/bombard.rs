@@ -137,9 +137,10 @@ impl Siege {
 
 /// The ports that these targets mean, as the URL standard reads them.
 pub(crate) fn ports<'a>(targets: impl IntoIterator<Item = &'a Target>) -> BTreeSet<u16> {
-    let read = |target: &Target| match &target.from {
-        Some(from) => [Url::parse(from).ok(), Url::parse(from).ok()?.join(&target.url).ok()].into(),
-        None => Some([Url::parse(&target.url).ok(), None]),
+    // Redirects lead to relative ones too.
+    let read = |target: &Target| {
+        let base = Url::parse(target.from.as_deref().unwrap_or("http://x/")).ok()?;
+        Some([base.join(&target.url).ok(), Url::parse(&target.url).ok(), Some(base)])
     };
     let urls = targets.into_iter().filter_map(read).flatten().flatten();
     let ports: BTreeSet<u16> = urls.filter_map(|url| url.port_or_known_default()).chain([80, 443]).collect();
