@@ -56,7 +56,7 @@ impl Inner {
         let began = Instant::now();
         let deadline = began + wall(&LIMITS);
         let _room = self.room.enter(deadline).await?;
-        let meter = self.meter(&LIMITS);
+        let meter = self.meter(&LIMITS, plugin.digest);
         let clock = self.options.clock_ms.clone();
         let context = CallContext::default();
         let mut store =

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use egress::Session;
-use model::{Failure, Limits};
+use model::{Digest, Failure, Limits};
 use tokio::task::unconstrained;
 use wasmtime::Store;
 
@@ -46,7 +46,7 @@ impl Sandbox {
             context,
             limits,
             (began, deadline),
-            self.0.meter(&limits),
+            self.0.meter(&limits, plugin.0.digest),
             self.0.options.clock_ms.clone(),
         ));
         let outcome = self.0.work(&plugin.0, &mut store, work).await;
@@ -55,8 +55,8 @@ impl Sandbox {
 }
 
 impl Inner {
-    pub(crate) fn meter(&self, limits: &Limits) -> Arc<Meter> {
-        Meter::new(Duration::from_millis(limits.cpu_ms), self.lanes.clone())
+    pub(crate) fn meter(&self, limits: &Limits, connector: Digest) -> Arc<Meter> {
+        Meter::new(Duration::from_millis(limits.cpu_ms), self.lanes.clone(), connector)
     }
 
     /// A store with every limit set.

@@ -24,6 +24,7 @@ mod host;
 mod inspect;
 mod invoke;
 mod json;
+mod lanes;
 mod limiter;
 mod loads;
 mod log;

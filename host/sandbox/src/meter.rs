@@ -14,9 +14,11 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use model::Digest;
 use rustix::time::{ClockId, clock_gettime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::UpdateDeadline;
+
+use crate::lanes::{Lanes, Turn};
 
 /// What a call may use before it must take turns. 10 ms: a hundred times an
 /// ordinary call.
@@ -30,7 +32,8 @@ const CLOSE: Duration = Duration::from_millis(1);
 /// Processor time of one call.
 pub(crate) struct Meter {
     budget: Duration,
-    lanes: Arc<Semaphore>,
+    lanes: Arc<Lanes>,
+    connector: Digest,
     state: Mutex<State>,
 }
 
@@ -41,14 +44,14 @@ struct State {
     /// When the current poll began.
     began: Option<Reading>,
     /// Held while a slow call computes.
-    turn: Option<OwnedSemaphorePermit>,
+    turn: Option<Turn>,
     exceeded: bool,
 }
 
 impl Meter {
-    /// A meter at zero.
-    pub(crate) fn new(budget: Duration, lanes: Arc<Semaphore>) -> Arc<Self> {
-        Arc::new(Self { budget, lanes, state: Mutex::default() })
+    /// A meter at zero, of a call of this connector.
+    pub(crate) fn new(budget: Duration, lanes: Arc<Lanes>, connector: Digest) -> Arc<Self> {
+        Arc::new(Self { budget, lanes, connector, state: Mutex::default() })
     }
 
     /// Runs a guest's future under the meter.
@@ -75,7 +78,9 @@ impl Meter {
             return UpdateDeadline::Interrupt;
         }
         if used < FAST {
-            return UpdateDeadline::Yield(1);
+            // What struck while the call waited is no reason to send it back at once.
+            let fresh = state.began.is_some_and(|began| began.at.elapsed() < CLOSE);
+            return if fresh { UpdateDeadline::Continue(1) } else { UpdateDeadline::Yield(1) };
         }
         state.turn = None;
         UpdateDeadline::YieldCustom(1, Box::pin(self.clone().wait_turn()))
@@ -88,9 +93,8 @@ impl Meter {
 
     async fn wait_turn(self: Arc<Self>) {
         tokio::task::yield_now().await;
-        // Never closed; should it be, the call goes on without a turn.
-        let turn = self.lanes.clone().acquire_owned().await.ok();
-        self.lock().turn = turn;
+        let turn = self.lanes.enter(self.connector).await;
+        self.lock().turn = Some(turn);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -150,6 +154,8 @@ fn thread_time() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn burn(duration: Duration) {
@@ -161,20 +167,23 @@ mod tests {
 
     #[tokio::test]
     async fn counts_polls_and_not_waits() {
-        let meter = Meter::new(Duration::from_millis(40), Arc::new(Semaphore::new(1)));
+        let meter = Meter::new(Duration::from_millis(40), Lanes::new(1), Digest::of(b"a connector"));
         let verdicts = meter
             .run(async {
                 tokio::task::spawn_blocking(|| burn(Duration::from_millis(60))).await.expect("burnt elsewhere");
                 let rested = meter.tick();
-                burn(Duration::from_millis(15));
+                burn(Duration::from_millis(5));
+                let quick = meter.tick();
+                burn(Duration::from_millis(10));
                 let slow = meter.tick();
                 burn(Duration::from_millis(30));
-                (rested, slow, meter.tick())
+                (rested, quick, slow, meter.tick())
             })
             .await;
-        assert!(matches!(verdicts.0, UpdateDeadline::Yield(1)));
-        assert!(matches!(verdicts.1, UpdateDeadline::YieldCustom(1, _)));
-        assert!(matches!(verdicts.2, UpdateDeadline::Interrupt));
+        assert!(matches!(verdicts.0, UpdateDeadline::Continue(1)));
+        assert!(matches!(verdicts.1, UpdateDeadline::Yield(1)));
+        assert!(matches!(verdicts.2, UpdateDeadline::YieldCustom(1, _)));
+        assert!(matches!(verdicts.3, UpdateDeadline::Interrupt));
         assert!(meter.exceeded());
     }
 
@@ -197,14 +206,14 @@ mod tests {
 
     #[tokio::test]
     async fn turns_are_given_back_when_a_call_waits() {
-        let lanes = Arc::new(Semaphore::new(1));
-        let meter = Meter::new(Duration::from_secs(1), lanes.clone());
+        let (lanes, connector) = (Lanes::new(1), Digest::of(b"a connector"));
+        let meter = Meter::new(Duration::from_secs(1), lanes.clone(), connector);
         meter
             .run(async {
                 meter.clone().wait_turn().await;
-                assert_eq!(lanes.available_permits(), 0);
+                assert!(lanes.enter(connector).now_or_never().is_none(), "the call has it");
                 tokio::task::yield_now().await;
-                assert_eq!(lanes.available_permits(), 1, "given back while it waited");
+                assert!(lanes.enter(connector).now_or_never().is_some(), "given back while it waited");
             })
             .await;
     }

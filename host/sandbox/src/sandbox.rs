@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use model::Digest;
-use tokio::sync::Semaphore;
+
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
@@ -15,6 +15,7 @@ use crate::cache::{CodeCache, TrustedCode};
 use crate::engine::{self, Built, MEMORIES_MAX, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::error::{LoadError, OpenError};
 use crate::inspect::{classify, inspect};
+use crate::lanes::Lanes;
 use crate::loads::Loads;
 use crate::options::Options;
 use crate::plugin::{Loaded, Plugin};
@@ -34,7 +35,7 @@ pub(crate) struct Inner {
     loads: Loads,
     /// As much as the pool has.
     pub(crate) room: Room,
-    pub(crate) lanes: Arc<Semaphore>,
+    pub(crate) lanes: Arc<Lanes>,
     pub(crate) options: Options,
 }
 
@@ -61,7 +62,7 @@ impl Sandbox {
             cache,
             loads: Loads::default(),
             room: Room::new(calls, options.waiting_max),
-            lanes: Arc::new(Semaphore::new(options.slow_lanes())),
+            lanes: Lanes::new(options.slow_lanes()),
             options,
         })))
     }

@@ -16,7 +16,7 @@ use crate::journal::{Catalogue, Journal, Place, Replayed, segment};
 use crate::open_error::OpenError;
 use crate::options::Options;
 use crate::overlay::Overlay;
-use crate::rows::{Rows, RowsError};
+use crate::rows::{Changes, Mark, Rows, RowsError};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -30,29 +30,36 @@ pub(crate) struct Opened {
 /// Brings the journal into the overlay, and into the rows whenever the overlay
 /// is full.
 pub(crate) fn open(catalogue: Catalogue, rows: Arc<dyn Rows>, options: &Options) -> Result<Opened, OpenError> {
-    let until = fill(&catalogue, &*rows)?;
-    let from = rows.mark().map_err(rows_error)?.map(|mark| mark.place);
+    let Filled { from, until } = fill(&catalogue, &*rows)?;
     let start = from.unwrap_or(Place { sequence: 0, segment: 0, offset: 0 });
     let store = catalogue.store();
     let history = Arc::new(History::new(Arc::clone(catalogue.files()), store, catalogue.unlinked().forgotten_ms));
     let overlay = Overlay::new(start);
-    let behind = Behind::new(overlay, rows, Arc::clone(catalogue.disk()), store, Arc::clone(&history), options.clone());
+    let behind = Behind::new(
+        overlay,
+        Arc::clone(&rows),
+        Arc::clone(catalogue.disk()),
+        store,
+        Arc::clone(&history),
+        options.clone(),
+    );
     for earlier in catalogue.segments().iter().filter(|number| **number < start.segment) {
         history.take_up(*earlier)?;
     }
     let mut visit = |batch: Replayed<'_>| {
         // Rows never run ahead of the journal: of what a failed sync has left to be read,
-        // a loss of power would leave the rows alone.
-        let durable = batch.durable + 1 == batch.end.sequence;
+        // a loss of power would leave the rows alone. Nor do they say less than they hold:
+        // a checkpoint's stand for nothing before all that is in them was read.
+        let durable = batch.durable + 1 == batch.end.sequence && batch.durable >= until;
         let full = behind.overlay.read().bytes() >= options.overlay_bytes.min(options.behind_bytes);
         if full && durable {
             behind.round().map_err(rows_error)?;
         }
         show_replayed(&behind, &history, &batch, start, options)
     };
-    let journal = catalogue.replay(from, options.segment_bytes, &mut visit)?;
-    if journal.place().sequence < until {
-        return Err(lost("the journal ends before batches that a checkpoint has"));
+    let journal = catalogue.replay(from, until, options.segment_bytes, &mut visit)?;
+    if let (Some(place), None) = (from, rows.mark().map_err(rows_error)?) {
+        rows.apply(&Changes::new(), Mark { store, place }).map_err(rows_error)?;
     }
     sweep(&history, &**journal.files().disk(), journal.place())?;
     behind.overlay.write().advance(journal.place(), 0);
@@ -61,11 +68,19 @@ pub(crate) fn open(catalogue: Catalogue, rows: Arc<dyn Rows>, options: &Options)
     Ok(Opened { behind: Arc::new(behind), history, journal })
 }
 
-/// Fills empty rows from the newest sound checkpoint, if there is one. Returns
-/// the sequence that the journal reaches at least.
-fn fill(catalogue: &Catalogue, rows: &dyn Rows) -> Result<u64, OpenError> {
-    if rows.mark().map_err(rows_error)?.is_some() {
-        return Ok(0);
+/// What the rows hold before the journal is replayed.
+struct Filled {
+    /// Replay starts here; at the beginning when `None`.
+    from: Option<Place>,
+    /// Replay reaches at least this batch: the rows hold some of what it wrote.
+    until: u64,
+}
+
+/// Fills empty rows from the newest sound checkpoint, if there is one. They get their
+/// mark when the journal was seen to hold all that is in them: not here.
+fn fill(catalogue: &Catalogue, rows: &dyn Rows) -> Result<Filled, OpenError> {
+    if let Some(Mark { place, .. }) = rows.mark().map_err(rows_error)? {
+        return Ok(Filled { from: Some(place), until: place.sequence });
     }
     let (disk, store) = (&**catalogue.disk(), catalogue.store());
     let sound = checkpoint::sound(disk, store).map_err(|source| OpenError::Io { file: "journal".into(), source })?;
@@ -73,9 +88,9 @@ fn fill(catalogue: &Catalogue, rows: &dyn Rows) -> Result<u64, OpenError> {
     match usable {
         Some(found) => {
             checkpoint::load(disk, store, &found, rows).map_err(rows_error)?;
-            Ok(found.until)
+            Ok(Filled { from: Some(found.place), until: found.until })
         }
-        None if catalogue.unlinked().segments.is_empty() => Ok(0),
+        None if catalogue.unlinked().segments.is_empty() => Ok(Filled { from: None, until: 0 }),
         None => Err(lost("there is no sound checkpoint, and the segments before it are gone")),
     }
 }

@@ -170,11 +170,15 @@ fn a_full_disk_is_freed_by_what_is_forgotten() {
     commit(&store, put("late", [1]));
 }
 
-/// A disk with a file that cannot be read for a while.
+/// A disk with a file that cannot be read for a while, and something that is to happen
+/// when a checkpoint begins.
 struct BadSector {
     disk: SimDisk,
     file: Arc<Mutex<Option<String>>>,
+    at_checkpoint: Later,
 }
+
+type Later = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
 
 struct BadFile {
     file: Arc<dyn DiskFile>,
@@ -196,6 +200,10 @@ impl Disk for BadSector {
         Ok(self.file(name, self.disk.open(name)?))
     }
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        if name.contains(".ckp") {
+            let work = self.at_checkpoint.lock().expect("nobody panics with it").take();
+            work.into_iter().for_each(|work| work());
+        }
         Ok(self.file(name, self.disk.create(name)?))
     }
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -237,7 +245,7 @@ impl DiskFile for BadFile {
 #[test]
 fn a_living_value_that_cannot_be_read_stops_nobody() {
     let (disk, bad) = (SimDisk::new(4), Arc::<Mutex<Option<String>>>::default());
-    let seen = Arc::new(BadSector { disk: disk.clone(), file: bad.clone() });
+    let seen = Arc::new(BadSector { disk: disk.clone(), file: bad.clone(), at_checkpoint: Later::default() });
     let store = JournalStore::open_on(seen, MemoryRows::new(), options()).expect("opens");
     let model = living(&store);
     for number in 0..200 {
@@ -404,6 +412,44 @@ fn a_checkpoint_brings_lost_rows_back() {
     let mut expected = model;
     expected.insert(b"later".to_vec(), b"1".to_vec());
     assert_eq!(read_all(&open()), expected);
+}
+
+/// A checkpoint holds some of what was written while it was made. A journal that lost that
+/// is not what the rows were made from, however often it is opened.
+#[test]
+fn a_journal_shorter_than_its_checkpoint_is_refused_each_time() {
+    let (disk, at_checkpoint) = (SimDisk::new(9), Later::default());
+    let seen = BadSector { disk: disk.clone(), file: Arc::default(), at_checkpoint: Arc::clone(&at_checkpoint) };
+    let store = Arc::new(JournalStore::open_on(Arc::new(seen), MemoryRows::new(), options()).expect("opens"));
+    let mut model = living(&store);
+    let writer = Arc::clone(&store);
+    *at_checkpoint.lock().expect("nobody panics with it") = Some(Box::new(move || {
+        for number in 0..3 {
+            commit(&writer, put(&format!("late/{number}"), [number]));
+        }
+    }));
+    store.checkpoint().expect("written");
+    assert!(at_checkpoint.lock().expect("nobody panics with it").is_none(), "it was written while three came");
+    let last = segments(&disk).into_iter().max().expect("a segment");
+    let whole = disk.contents(&last).expect("a file").len();
+    // A torn last batch, and one that is not there at all: 24 bytes and its key and value.
+    for lost in [1, 24 + 7 + "late/2".len() + 1] {
+        let (harmed, rows) = (disk.after_power_loss(0), MemoryRows::new());
+        harmed.damage(&last, |bytes| bytes.truncate(whole - lost));
+        let before = harmed.operations();
+        for attempt in 1..=3 {
+            let Err(OpenError::Damaged { why, .. }) = open(&harmed, &rows) else { panic!("{lost}: attempt {attempt}") };
+            assert!(why.contains("ends before batches that were acknowledged"), "{why}");
+        }
+        assert_eq!(harmed.operations(), before, "nothing may be changed");
+    }
+    for number in 0..3 {
+        model.insert(format!("late/{number}").into_bytes(), vec![number]);
+    }
+    let rows = MemoryRows::new();
+    for _ in 0..2 {
+        assert_eq!(read_all(&open(&disk.after_power_loss(0), &rows).expect("a whole one opens")), model);
+    }
 }
 
 /// Most rows are such: keys that begin alike, a hash at their end, a short value.

@@ -82,6 +82,8 @@ pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
             noticed
         };
         let rounds = alternate(attacked, healthy)?;
+        // The table comes when the last of them is done, which takes minutes.
+        eprintln!("  {attack}: {:.2}", rounds.ratio);
         rows.push(Row {
             id: format!("S6 {attack}"),
             what: format!(

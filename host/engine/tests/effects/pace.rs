@@ -1,10 +1,12 @@
 //! What a manifest says of its service's pace holds for every run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::RunStatus;
 use model::RunId;
 use serde_json::json;
+use tokio::sync::Barrier;
 
 use crate::service::{Service, set_up};
 use crate::world::{Host, ManualClock, id, in_time, test, until};
@@ -28,10 +30,13 @@ fn all_done(host: &Host, runs: &[RunId]) -> Option<()> {
     runs.iter().all(|run| status(run) == RunStatus::Succeeded).then_some(())
 }
 
-#[tokio::test(start_paused = true)]
+/// In real time: what is to go on beside a call has to be written first, by a thread.
+#[tokio::test]
 async fn calls_that_disturb_each_other_go_one_after_the_other_and_others_beside() {
     let folder = tempfile::tempdir().expect("a folder");
     let (clock, service) = (ManualClock::at("2026-05-01T00:00:00Z"), Service::default());
+    // No call is answered before one of the other line is under way.
+    service.lock().together = Some(Arc::new(Barrier::new(2)));
     let host = service.open(folder.path(), &clock);
     set_up(&host.engine).await;
     host.publish(&flow("queue")).await;

@@ -14,7 +14,7 @@ use policy::Grant;
 use sandbox::{Answer, Call, Event, Expected, Report, Work};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Barrier, Semaphore};
 
 use crate::world::{Host, ManualClock, id, test};
 
@@ -46,6 +46,8 @@ pub(crate) struct Known {
     pub(crate) expired: bool,
     /// Refusals are answered only with one of these permits.
     pub(crate) gate: Option<Arc<Semaphore>>,
+    /// Calls go on once so many are under way together.
+    pub(crate) together: Option<Arc<Barrier>>,
     /// Lines with a call under way, and the most there were at once.
     pub(crate) under_way: Vec<String>,
     pub(crate) most_at_once: usize,
@@ -111,6 +113,10 @@ impl Service {
             let before = before.map(|entry| String::from_utf8(entry.value).expect("text"));
             self.lock().kept.push(before);
             state.set("mark".to_owned(), Expected::Anything, mark.clone().into_bytes()).await.expect("kept");
+        }
+        let together = self.lock().together.clone();
+        if let Some(together) = together {
+            together.wait().await;
         }
         // Others have their turn while the service thinks.
         tokio::time::sleep(Duration::from_millis(1)).await;

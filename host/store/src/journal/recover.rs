@@ -116,11 +116,13 @@ impl Catalogue {
     }
 
     /// Replays every batch of the segment that `from` is in and of later ones
-    /// (of all when `None`), cuts a torn tail, and makes durable what was read.
+    /// (of all when `None`), cuts a torn tail, and makes durable what was read. A
+    /// journal that ends before the batch `until` is refused before it is changed.
     /// Batches up to `from` are visited for the history in them.
     pub(crate) fn replay(
         self,
         from: Option<Place>,
+        until: u64,
         segment_bytes: u64,
         visit: &mut dyn FnMut(Replayed<'_>) -> Result<(), OpenError>,
     ) -> Result<Journal, OpenError> {
@@ -133,7 +135,7 @@ impl Catalogue {
         for number in tail.place.segment..=last {
             self.scan(number, last, &mut tail, visit)?;
         }
-        self.check_reached(from, &tail.place)?;
+        check_reached(until, &tail.place)?;
         let file = self.open(last)?;
         self.mend(&*file, &tail).map_err(|source| io_error(last, source))?;
         let unclaimed = tail.last_wrote;
@@ -169,16 +171,6 @@ impl Catalogue {
         let header = self.header(number, &*self.open(number)?)?;
         let sequence = header.first_sequence.saturating_sub(1);
         Ok(Place { sequence, segment: number, offset: segment::HEADER_BYTES as u64 })
-    }
-
-    /// Rows stand for acknowledged batches: what is read ends no earlier.
-    fn check_reached(&self, from: Option<Place>, reached: &Place) -> Result<(), OpenError> {
-        match from {
-            Some(place) if place.sequence > reached.sequence => {
-                Err(damaged(reached.segment, reached.offset, "the file ends before batches that were acknowledged"))
-            }
-            Some(_) | None => Ok(()),
-        }
     }
 
     fn scan(
@@ -278,6 +270,14 @@ impl Catalogue {
             }
         }
     }
+}
+
+/// Rows are made from acknowledged batches: what is read ends no earlier.
+fn check_reached(until: u64, reached: &Place) -> Result<(), OpenError> {
+    if until > reached.sequence {
+        return Err(damaged(reached.segment, reached.offset, "the file ends before batches that were acknowledged"));
+    }
+    Ok(())
 }
 
 /// Visits every batch of a segment that has a successor.
