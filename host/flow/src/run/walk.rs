@@ -12,13 +12,22 @@ use super::event::{Effect, Transition, idempotency_key};
 use super::iteration::{Iteration, Spot};
 use super::state::{Place, State};
 use crate::plan::{Action, Case, Foreach, OnError, Outcome, Plan, Step, Work};
-use crate::template::{Fault, Scope, Template, is_true};
+use crate::template::{Budget, Fault, Scope, Template, charge, is_true};
+
+/// Entries of one transition, which is made at once and kept at once. 100,000: ten for
+/// each item of the longest loop.
+const ENTRIES_MAX: usize = 100_000;
+/// Bytes of the values in them: what the store takes in one batch.
+const BYTES_MAX: usize = 16 << 20;
 
 /// A run on its way, and what was decided so far.
 pub(super) struct Walk<'a> {
     pub(super) plan: &'a Plan,
     pub(super) state: State,
     pub(super) transition: Transition,
+    left: Budget,
+    /// The transition is larger than one may be.
+    is_too_large: bool,
 }
 
 /// The next thing that can be done without the outside.
@@ -35,7 +44,7 @@ enum Move<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(plan: &'a Plan, state: State) -> Self {
-        Self { plan, state, transition: Transition::default() }
+        Self { plan, state, transition: Transition::default(), left: Budget::of(BYTES_MAX), is_too_large: false }
     }
 
     pub(super) fn into_transition(self) -> Transition {
@@ -44,7 +53,9 @@ impl<'a> Walk<'a> {
 
     pub(super) fn record(&mut self, entry: Entry) {
         self.state.apply(&entry);
+        let fits = made(&entry).is_none_or(|value| charge(value, &mut self.left).is_ok());
         self.transition.entries.push(entry);
+        self.is_too_large |= !fits || self.transition.entries.len() >= ENTRIES_MAX;
     }
 
     /// A failure that leaves open what happened is never gone past.
@@ -91,9 +102,17 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes on to the next calls, waits or the end. Ends because every step leads
-    /// forward and every loop has a last item.
+    /// forward and every loop has a last item; and soon, because it does not go on for
+    /// longer than what can be kept at once.
     pub(super) fn advance(&mut self) {
         while self.state.is_under_way() {
+            if self.is_too_large {
+                // What calls under way may have done is never forgotten.
+                if !self.is_calling() {
+                    self.finish(Ending { failure: Some(too_large()), ..ending(Outcome::Failed) });
+                }
+                return;
+            }
             if let Some(reason) = &self.state.cancelling {
                 let reason = reason.clone();
                 if !self.is_calling() {
@@ -386,6 +405,30 @@ fn unknown_step(step: &str) -> Failure {
     Failure::Unavailable {
         problem: Problem::new("unknown-step", format!("the flow's plan has no step {step}"))
             .cause("the run was made by another version of the flow"),
+    }
+}
+
+/// The value that an entry keeps.
+fn made(entry: &Entry) -> Option<&Value> {
+    match entry {
+        Entry::Started { trigger: value, .. }
+        | Entry::Evaluated { output: value, .. }
+        | Entry::Succeeded { output: value, .. }
+        | Entry::Intended { input: value, .. }
+        | Entry::LoopBegan { items: value, .. }
+        | Entry::ItemSucceeded { output: value, .. } => Some(value),
+        _ => None,
+    }
+}
+
+fn too_large() -> Failure {
+    Failure::Unavailable {
+        problem: Problem::new("too-large", "the run made more at once than can be kept")
+            .cause(format!(
+                "between two calls a run takes at most {ENTRIES_MAX} steps, and makes at most {} MiB",
+                BYTES_MAX >> 20
+            ))
+            .fix("loop over fewer items or smaller values, or divide them among several runs with a call"),
     }
 }
 

@@ -25,6 +25,11 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// So many bytes.
+    pub(crate) fn of(bytes: usize) -> Self {
+        Self { left: bytes }
+    }
+
     pub(super) fn spend(&mut self, bytes: usize) -> Result<(), String> {
         let cost = bytes.saturating_add(NODE_BYTES);
         self.left = self

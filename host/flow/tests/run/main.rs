@@ -542,6 +542,36 @@ fn a_loop_takes_bounded_lists_only() {
     }
 }
 
+/// However a document multiplies what came in: between two calls a run takes bounded
+/// room and time, and says so when that is not enough.
+#[test]
+fn a_run_makes_no_more_at_once_than_can_be_kept() {
+    let list = |length: usize| json!((0..length).collect::<Vec<_>>());
+    let many = "steps:\n  - { id: each, foreach: '{{ trigger.list }}', steps: [ { id: large, transform: '{{ trigger.text }}' } ] }";
+    let nested = "steps:\n  - { id: outer, foreach: '{{ trigger.list }}', steps: [ { id: inner, foreach: '{{ trigger.list }}', steps: [] } ] }";
+    let calling = "steps:\n  - id: each\n    foreach: '{{ trigger.list }}'\n    concurrency: 2\n    steps:\n      - { id: call, uses: chat/set-topic, input: { topic: a } }\n      - { id: large, transform: '{{ trigger.text }}' }";
+    let text = "x".repeat(3 << 20);
+    for (steps, trigger, calls) in [
+        (many, json!({ "list": list(10_000), "text": text }), 0),
+        (nested, json!({ "list": list(10_000) }), 0),
+        // Each answer has room of its own.
+        (calling, json!({ "list": list(40), "text": text }), 40),
+    ] {
+        let driven = Driven::from_start(&plan(&manual(steps)), trigger, &|_| Ok(json!({})));
+        let ending = driven.ending.expect("an end");
+        assert_eq!(driven.calls.len(), calls, "{steps}");
+        if calls > 0 {
+            assert_eq!((ending.outcome, ending.failure), (Outcome::Succeeded, None));
+            continue;
+        }
+        let Some(Failure::Unavailable { problem }) = ending.failure else { panic!("{steps}: {:?}", ending.failure) };
+        assert!(problem.code == "too-large" && problem.fix.is_some(), "{problem}");
+        assert!(driven.entries.len() <= 100_001, "{}", driven.entries.len());
+        let large = driven.entries.iter().filter(|entry| matches!(entry, Entry::Evaluated { .. })).count();
+        assert!(large <= 6, "{large} of 3 MiB each");
+    }
+}
+
 #[test]
 fn an_expression_that_fails_names_its_field() {
     for (rest, field) in [
