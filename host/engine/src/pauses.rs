@@ -243,8 +243,13 @@ impl Engine {
     /// The runs that the steps of this one began.
     pub(crate) fn children(&self, run: &RunId) -> Result<Vec<Child>, EngineError> {
         let parts: [&[u8]; 1] = [run.as_str().as_bytes()];
-        let page = CHILDREN.list(&*self.0.store, &parts, None, crate::flows::PAGE, Order::Ascending)?;
-        let mut children: Vec<Child> = page.into_iter().map(|(_, child)| child).collect();
+        let (mut children, mut after) = (Vec::new(), None::<Vec<u8>>);
+        loop {
+            let page = CHILDREN.list(&*self.0.store, &parts, after.as_deref(), crate::flows::PAGE, Order::Ascending)?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.to_vec());
+            children.extend(page.into_iter().map(|(_, child)| child));
+        }
         for (key, value) in self.past_rows(run, &CHILDREN.key(&parts))? {
             children.push(CHILDREN.parse(&key, &value)?);
         }

@@ -31,6 +31,10 @@ use crate::run::{RawDelivery, Run, why};
 /// While the disk is full, a result that cannot be kept is offered again this often.
 const KEEP_AGAIN_MS: u64 = 500;
 
+/// Lines of a run that are read at once. 50: an output has 4 MiB at most, and most have
+/// some hundred bytes.
+const LINES_PAGE: usize = 50;
+
 /// A call during which the host stopped this often may be what stops it.
 const INTERRUPTED_MAX: u32 = 30;
 
@@ -418,9 +422,13 @@ impl Engine {
     /// An open run as the store has it. None: it has ended meanwhile.
     pub(crate) fn load_run(&self, id: &RunId) -> Result<Option<Run>, EngineError> {
         let Some(mut run) = self.load_begun(id)? else { return Ok(None) };
-        run.take_up(self.lines(id)?);
+        self.visit_lines(id, |page| run.take_up(page))?;
         let parts: [&[u8]; 1] = [id.as_str().as_bytes()];
         let store = &*self.0.store;
+        // It may have ended between two pages.
+        if OPEN.get(store, &parts)?.is_none() {
+            return Ok(None);
+        }
         if let Some(record) = DELIVERIES.get(store, &parts)? {
             let body = store.get(&BODIES.key(&parts))?.unwrap_or_default();
             run.delivery = Some(RawDelivery { record, body });
@@ -444,13 +452,7 @@ impl Engine {
         let store = &*self.0.store;
         let parts: [&[u8]; 1] = [run.as_str().as_bytes()];
         let mut lines = Vec::new();
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let page = LINES.list(store, &parts, after.as_deref(), crate::flows::PAGE, Order::Ascending)?;
-            let Some((last, _)) = page.last() else { break };
-            after = Some(last.to_vec());
-            lines.extend(page.into_iter().map(|(_, line)| line));
-        }
+        self.visit_lines(run, |page| lines.extend(page))?;
         // A run may end between two pages: what it became has all of them.
         if !lines.is_empty() && RUNS.get(store, &parts)?.is_some() {
             return Ok(lines);
@@ -459,6 +461,18 @@ impl Engine {
         let past =
             rows.iter().map(|(key, value)| Ok(LINES.parse(key, value)?)).collect::<Result<Vec<_>, EngineError>>()?;
         Ok(if past.is_empty() { lines } else { past })
+    }
+
+    /// The same of an open run, a page at a time: there may be more than memory has room for.
+    fn visit_lines(&self, run: &RunId, mut visit: impl FnMut(Vec<Line>)) -> Result<(), EngineError> {
+        let parts: [&[u8]; 1] = [run.as_str().as_bytes()];
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = LINES.list(&*self.0.store, &parts, after.as_deref(), LINES_PAGE, Order::Ascending)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.to_vec());
+            visit(page.into_iter().map(|(_, line)| line).collect());
+        }
     }
 
     /// Puts every open run back into the queue: once, at start.

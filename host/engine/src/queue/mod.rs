@@ -50,6 +50,10 @@ const HOT_BYTES_MAX: usize = 16 << 10;
 /// dynamic threshold of switch buffers, Choudhury and Hahne 1998): alone it fills
 /// four fifths of the queue, and there is always room for another one.
 const FLOW_TIMES_FREE: usize = 4;
+/// Runs that others begin, and those of a flow that is resumed, ask for no room. What they
+/// have taken is not to shut others out: a flow with less than this part of the queue is
+/// let in until twice as many wait as there should.
+const RESERVES: usize = 100;
 /// Runs that wait for their time, for each place of the queue: a million by default,
 /// some 60 MiB of names and times.
 const TIMED_PER_READY: usize = 50;
@@ -128,10 +132,12 @@ impl Queue {
     /// Whether a new event of this flow may come in.
     pub(crate) fn room(&self, flow: &Arc<FlowLane>) -> Room {
         let waiting = self.lock();
-        let free = self.ready_max.saturating_sub(waiting.lanes.ready());
-        if free == 0 || waiting.timed.len() >= self.ready_max.saturating_mul(TIMED_PER_READY) {
+        let (ready, of_flow) = (waiting.lanes.ready(), waiting.lanes.ready_of(flow));
+        let free = self.ready_max.saturating_sub(ready);
+        let is_reserved = of_flow < self.ready_max / RESERVES && ready / 2 < self.ready_max;
+        if waiting.timed.len() >= self.ready_max.saturating_mul(TIMED_PER_READY) || free == 0 && !is_reserved {
             Room::Full
-        } else if waiting.lanes.ready_of(flow) >= free.saturating_mul(FLOW_TIMES_FREE) {
+        } else if free > 0 && of_flow >= free.saturating_mul(FLOW_TIMES_FREE) {
             Room::FlowFull
         } else {
             Room::Free

@@ -98,6 +98,21 @@ fn one_flow_cannot_fill_the_queue() {
     assert_eq!(queue.room(&flow("other")), Room::Full);
 }
 
+/// Those that ask for no room: begun by others, or of a flow that was resumed.
+#[test]
+fn what_came_in_unasked_shuts_no_other_flow_out() {
+    let (queue, _) = queue(200);
+    (0..300).for_each(|number| assert!(queue.push_stored(run_id(number * 2))));
+    assert_eq!(queue.room(&flow("even")), Room::Full);
+    for number in 0..2 {
+        assert_eq!(queue.room(&flow("odd")), Room::Free, "{number}");
+        queue.push_stored(run_id(number * 2 + 1));
+    }
+    assert_eq!(queue.room(&flow("odd")), Room::Full, "its part of what is kept for such");
+    (300..400).for_each(|number| assert!(queue.push_stored(run_id(number * 2))));
+    assert_eq!(queue.room(&flow("other")), Room::Full, "twice as many, and no more");
+}
+
 #[test]
 fn timers_count_and_are_bounded() {
     let (queue, _) = queue(1);
