@@ -232,6 +232,15 @@ impl Behind {
         Ok(())
     }
 
+    /// As `round`, for rows that get their mark later.
+    pub(crate) fn load(&self) -> Result<(), RowsError> {
+        let Some((changes, place)) = self.overlay.write().begin_drain() else { return Ok(()) };
+        self.rows.load(&changes)?;
+        let drained = self.overlay.write().end_drain(place);
+        drop((changes, drained));
+        Ok(())
+    }
+
     /// Writes the index files of segments that were closed. They can be made
     /// again, so a failure is said and tried again later.
     pub(crate) fn write_indexes(&self) {

@@ -50,10 +50,11 @@ pub(crate) fn open(catalogue: Catalogue, rows: Arc<dyn Rows>, options: &Options)
         // Rows never run ahead of the journal: of what a failed sync has left to be read,
         // a loss of power would leave the rows alone. Nor do they say less than they hold:
         // a checkpoint's stand for nothing before all that is in them was read.
-        let durable = batch.durable + 1 == batch.end.sequence && batch.durable >= until;
+        let durable = batch.durable + 1 == batch.end.sequence;
         let full = behind.overlay.read().bytes() >= options.overlay_bytes.min(options.behind_bytes);
         if full && durable {
-            behind.round().map_err(rows_error)?;
+            let round = if batch.durable < until { behind.load() } else { behind.round() };
+            round.map_err(rows_error)?;
         }
         show_replayed(&behind, &history, &batch, start, options)
     };
