@@ -56,7 +56,7 @@ impl Sandbox {
 
 impl Inner {
     pub(crate) fn meter(&self, limits: &Limits, connector: Digest) -> Arc<Meter> {
-        Meter::new(Duration::from_millis(limits.cpu_ms), self.lanes.clone(), connector)
+        Meter::new(Duration::from_millis(limits.cpu_ms), self.lanes.clone(), self.slow_lanes.clone(), connector)
     }
 
     /// A store with every limit set.

@@ -1,11 +1,15 @@
-//! Lanes for calls that compute long, and the lines before them.
+//! Lanes for guests that compute, and the lines before them.
 //!
 //! Owns who computes next. Every connector has a line of its own, and a lane that comes
 //! free goes to the next line, then to the next one after it: a connector with a hundred
-//! such calls waits for itself, and keeps none of another for longer than one turn.
+//! calls waits for itself, and keeps none of another for longer than one turn. They wait
+//! here rather than among the runtime's tasks, so that listeners, engine and journal never
+//! stand behind more guests than there are lanes.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use model::Digest;
 use tokio::sync::oneshot;
@@ -28,6 +32,18 @@ struct Line {
 /// A lane, until it is dropped.
 pub(crate) struct Turn(Option<Arc<Lanes>>);
 
+/// In a line, until it is dropped.
+pub(crate) struct Place(oneshot::Receiver<Turn>);
+
+impl Future for Place {
+    type Output = Turn;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Turn> {
+        let told = ready!(Pin::new(&mut self.0).poll(context));
+        Poll::Ready(told.expect("whoever waits keeps the lanes alive, and they keep what it is told by"))
+    }
+}
+
 impl Lanes {
     /// So many lanes, all free. At least one.
     pub(crate) fn new(lanes: usize) -> Arc<Self> {
@@ -36,17 +52,22 @@ impl Lanes {
 
     /// A lane, when it is the connector's turn. Dropping the future leaves the line.
     pub(crate) async fn enter(self: &Arc<Self>, connector: Digest) -> Turn {
-        let waiting = {
-            let mut state = self.lock();
-            if state.free > 0 {
-                state.free -= 1;
-                return Turn(Some(Arc::clone(self)));
-            }
-            let (given, waiting) = oneshot::channel();
-            state.line(connector).waiting.push_back(given);
-            waiting
-        };
-        waiting.await.expect("whoever waits keeps the lanes alive, and they keep what it is told by")
+        match self.line_up(connector) {
+            Ok(turn) => turn,
+            Err(place) => place.await,
+        }
+    }
+
+    /// A lane, or a place in the connector's line.
+    pub(crate) fn line_up(self: &Arc<Self>, connector: Digest) -> Result<Turn, Place> {
+        let mut state = self.lock();
+        if state.free > 0 {
+            state.free -= 1;
+            return Ok(Turn(Some(Arc::clone(self))));
+        }
+        let (given, waiting) = oneshot::channel();
+        state.line(connector).waiting.push_back(given);
+        Err(Place(waiting))
     }
 
     /// Gives a lane to whoever is next.
@@ -97,8 +118,6 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::Pin;
-
     use futures_util::FutureExt as _;
 
     use super::*;

@@ -1,17 +1,19 @@
-//! Processor time of one call, and its turn on the slow lane.
+//! Processor time of one call, and its turns to compute.
 //!
 //! Counts the time of the thread that runs the guest, in polls of its future, so
 //! that waiting for the network costs a call nothing and a starved machine does not
 //! punish it. Never counts less than was used, and at most a millisecond more for each
 //! poll: the thread's clock costs as much as a small host call, the wall clock next to
-//! nothing. Checked at every tick of the epoch. A call that has used more than a short
-//! one ever does computes only while it holds a lane, one tick at a time, so that short
-//! calls always find a free core.
+//! nothing. Checked at every tick of the epoch. As many guests compute at once as there
+//! are lanes, each until it waits for something or the epoch ticks. A call that has used
+//! more than a short one ever does needs a slow lane besides, of which there are fewer, so
+//! that short calls always find a free core.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::ready;
 use std::time::{Duration, Instant};
 
 use model::Digest;
@@ -33,6 +35,7 @@ const CLOSE: Duration = Duration::from_millis(1);
 pub(crate) struct Meter {
     budget: Duration,
     lanes: Arc<Lanes>,
+    slow_lanes: Arc<Lanes>,
     connector: Digest,
     state: Mutex<State>,
 }
@@ -43,21 +46,30 @@ struct State {
     used: Duration,
     /// When the current poll began.
     began: Option<Reading>,
-    /// Held while a slow call computes.
+    /// On a slow lane: held while a slow call computes.
     turn: Option<Turn>,
     exceeded: bool,
 }
 
 impl Meter {
     /// A meter at zero, of a call of this connector.
-    pub(crate) fn new(budget: Duration, lanes: Arc<Lanes>, connector: Digest) -> Arc<Self> {
-        Arc::new(Self { budget, lanes, connector, state: Mutex::default() })
+    pub(crate) fn new(budget: Duration, lanes: Arc<Lanes>, slow_lanes: Arc<Lanes>, connector: Digest) -> Arc<Self> {
+        Arc::new(Self { budget, lanes, slow_lanes, connector, state: Mutex::default() })
     }
 
-    /// Runs a guest's future under the meter.
+    /// Runs a guest's future under the meter, each poll in a turn of its own.
     pub(crate) async fn run<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(future);
+        let (mut future, mut place) = (pin!(future), None);
         poll_fn(|context| {
+            let turn = match place.take() {
+                Some(place) => Err(place),
+                None => self.lanes.line_up(self.connector),
+            };
+            let _turn = match turn {
+                Ok(turn) => turn,
+                Err(waiting) => ready!(Pin::new(place.insert(waiting)).poll(context)),
+            };
+            place = None;
             self.lock().began = Some(Reading::close());
             let poll = future.as_mut().poll(context);
             let mut state = self.lock();
@@ -93,7 +105,7 @@ impl Meter {
 
     async fn wait_turn(self: Arc<Self>) {
         tokio::task::yield_now().await;
-        let turn = self.lanes.enter(self.connector).await;
+        let turn = self.slow_lanes.enter(self.connector).await;
         self.lock().turn = Some(turn);
     }
 
@@ -154,6 +166,8 @@ fn thread_time() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use futures_util::FutureExt as _;
 
     use super::*;
@@ -167,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn counts_polls_and_not_waits() {
-        let meter = Meter::new(Duration::from_millis(40), Lanes::new(1), Digest::of(b"a connector"));
+        let meter = Meter::new(Duration::from_millis(40), Lanes::new(1), Lanes::new(1), Digest::of(b"a connector"));
         let verdicts = meter
             .run(async {
                 tokio::task::spawn_blocking(|| burn(Duration::from_millis(60))).await.expect("burnt elsewhere");
@@ -207,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn turns_are_given_back_when_a_call_waits() {
         let (lanes, connector) = (Lanes::new(1), Digest::of(b"a connector"));
-        let meter = Meter::new(Duration::from_secs(1), lanes.clone(), connector);
+        let meter = Meter::new(Duration::from_secs(1), Lanes::new(1), lanes.clone(), connector);
         meter
             .run(async {
                 meter.clone().wait_turn().await;
@@ -216,5 +230,34 @@ mod tests {
                 assert!(lanes.enter(connector).now_or_never().is_some(), "given back while it waited");
             })
             .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_more_compute_at_once_than_there_are_lanes() {
+        let (lanes, computing) = (Lanes::new(2), Arc::new(AtomicUsize::new(0)));
+        let calls = (0..64_u8).map(|number| {
+            let connector = Digest::of(&[number % 5]);
+            let meter = Meter::new(Duration::from_secs(60), lanes.clone(), Lanes::new(1), connector);
+            let computing = computing.clone();
+            tokio::spawn(async move {
+                let work = async {
+                    for _ in 0..50 {
+                        let others = computing.fetch_add(1, Ordering::SeqCst);
+                        assert!(others < 2, "{others} others compute");
+                        computing.fetch_sub(1, Ordering::SeqCst);
+                        tokio::task::yield_now().await;
+                    }
+                };
+                // Some leave before they are done, in a line or with a turn.
+                let patience = Duration::from_micros(u64::from(number) * 50);
+                let within = if number.is_multiple_of(3) { patience } else { Duration::from_secs(60) };
+                tokio::time::timeout(within, meter.run(work)).await.is_ok() || number.is_multiple_of(3)
+            })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            assert!(call.await.expect("no panic"), "every other one ends");
+        }
+        let connector = Digest::of(b"another");
+        assert!([lanes.enter(connector), lanes.enter(connector)].map(|it| it.now_or_never().is_some()) == [true; 2]);
     }
 }

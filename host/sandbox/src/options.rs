@@ -67,9 +67,13 @@ impl Options {
     }
 
     pub(crate) fn slow_lanes(&self) -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        self.slow_lanes.unwrap_or(cores.saturating_sub(1)).max(1)
+        self.slow_lanes.unwrap_or(processors().saturating_sub(1)).max(1)
     }
+}
+
+/// Processors that this process may use.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 impl std::fmt::Debug for Options {

@@ -17,7 +17,7 @@ use crate::error::{LoadError, OpenError};
 use crate::inspect::{classify, inspect};
 use crate::lanes::Lanes;
 use crate::loads::Loads;
-use crate::options::Options;
+use crate::options::{Options, processors};
 use crate::plugin::{Loaded, Plugin};
 use crate::room::Room;
 use crate::state::State;
@@ -35,7 +35,9 @@ pub(crate) struct Inner {
     loads: Loads,
     /// As much as the pool has.
     pub(crate) room: Room,
+    /// Guests that compute at once, and the slow ones among them.
     pub(crate) lanes: Arc<Lanes>,
+    pub(crate) slow_lanes: Arc<Lanes>,
     pub(crate) options: Options,
 }
 
@@ -62,7 +64,8 @@ impl Sandbox {
             cache,
             loads: Loads::default(),
             room: Room::new(calls, options.waiting_max),
-            lanes: Lanes::new(options.slow_lanes()),
+            lanes: Lanes::new(processors()),
+            slow_lanes: Lanes::new(options.slow_lanes()),
             options,
         })))
     }

@@ -81,10 +81,17 @@ const TOKEN_CHARS_MIN: usize = 32;
 pub(crate) fn serve(global: &Global, serve: &Serve) -> Result<(), Stop> {
     start_log(serve.log_format);
     guard_process();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::new)?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(workers()).enable_all().build().map_err(anyhow::Error::new)?;
     let ended = runtime.block_on(live(global, serve));
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
+}
+
+/// Twice as many workers as processors. Guests that compute keep at most half of them, and
+/// the kernel gives its time to the others as soon as there is something to do for the host.
+fn workers() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 fn start_log(format: LogFormat) {

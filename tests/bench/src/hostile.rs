@@ -16,7 +16,7 @@ use store::JournalStore;
 use tokio::task::JoinSet;
 
 use crate::host;
-use crate::report::{ROUNDS, Row, alternate, runtime, seconds};
+use crate::report::{ROUNDS, Row, alternate, host_workers, runtime, seconds};
 use crate::webhook::{listen, payload};
 use crate::wire::waits;
 
@@ -63,7 +63,7 @@ output: { answered: "{{ steps.ask }}" }
 "#;
 
 pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
-    let runtime = runtime(2)?;
+    let runtime = runtime(host_workers())?;
     let folder = tempfile::tempdir_in(target)?;
     let (engine, address) = runtime.block_on(serve(folder.path(), target))?;
     let turns = AtomicU64::new(0);
@@ -119,6 +119,8 @@ fn start(engine: &Engine, attack: &'static str) -> JoinSet<Result<()>> {
             loop {
                 // However it ends, the next one follows.
                 engine.call_action(attack, &action, &environment, None, Value::Null).await?;
+                // Whoever calls has something to wait for in between: a request, a record.
+                tokio::task::yield_now().await;
             }
         });
     }

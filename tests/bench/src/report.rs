@@ -84,6 +84,11 @@ pub(crate) fn runtime(workers: usize) -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?)
 }
 
+/// Workers of the host that is served: twice as many as processors.
+pub(crate) fn host_workers() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// How often a second it is done by so many tasks on the runtime's workers, each of
 /// which does it `each` times.
 pub(crate) fn rate<F>(
