@@ -97,12 +97,18 @@ impl Gate {
         })
     }
 
+    /// Whether as many are under way as the caller's limit.
+    pub(crate) fn is_full(&self, kind: Kind, limits: &Limits) -> bool {
+        *self.state().under_way(kind) >= limits.concurrency.max(1)
+    }
+
     /// Takes leave for one request, or says in how many milliseconds there may be.
     pub(crate) fn take(&self, limits: &Limits, now_ms: u64) -> Result<(), u64> {
         let mut state = self.state();
         let per_minute = state.count(limits, now_ms);
-        if state.open_at_ms > now_ms {
-            return Err(state.open_at_ms - now_ms);
+        let open_at_ms = state.open_at_ms(now_ms);
+        if open_at_ms > now_ms {
+            return Err(open_at_ms - now_ms);
         }
         let most = (per_minute - 1).saturating_mul(MINUTE_MS);
         if state.spent > most {
@@ -134,7 +140,7 @@ impl Gate {
 
     /// The time before which nothing leaves; none when it is open.
     pub(crate) fn closed_until(&self, now_ms: u64) -> Option<u64> {
-        Some(self.state().open_at_ms).filter(|at_ms| *at_ms > now_ms)
+        Some(self.state().open_at_ms(now_ms)).filter(|at_ms| *at_ms > now_ms)
     }
 
     fn is_idle(&self, now_ms: u64) -> bool {
@@ -144,9 +150,20 @@ impl Gate {
 }
 
 impl State {
+    /// When something may leave again. No remote is waited for longer than that: what is
+    /// left from a clock that was ahead counts for no more.
+    fn open_at_ms(&mut self, now_ms: u64) -> u64 {
+        self.open_at_ms = self.open_at_ms.min(now_ms.saturating_add(WAIT_MS_MAX));
+        self.open_at_ms
+    }
+
     /// Pays off what time has paid off; gives the caller's limit.
     fn count(&mut self, limits: &Limits, now_ms: u64) -> u64 {
         let per_minute = limits.requests_per_minute.max(1);
+        if self.counted_at_ms > now_ms.saturating_add(MINUTE_MS) {
+            // The clock was ahead.
+            self.counted_at_ms = now_ms;
+        }
         let passed_ms = now_ms.saturating_sub(self.counted_at_ms);
         self.spent = self.spent.saturating_sub(passed_ms.saturating_mul(per_minute));
         self.counted_at_ms = now_ms.max(self.counted_at_ms);
@@ -293,6 +310,21 @@ mod tests {
             headers.insert(RETRY_AFTER, value.parse().expect("a value"));
             assert_eq!(retry_at_ms(status, &headers, now_ms), wanted, "{status} {value}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_closes_nothing_for_long() {
+        const DAY_MS: u64 = 86_400_000;
+        let (gate, limits) = (Gate::new(0), Limits { requests_per_minute: 2, ..Limits::default() });
+        gate.close_until(DAY_MS + 30_000);
+        assert_eq!(gate.take(&limits, DAY_MS), Err(30_000));
+        assert_eq!(gate.closed_until(0), Some(WAIT_MS_MAX));
+        assert_eq!(gate.take(&limits, WAIT_MS_MAX), Ok(()));
+        // The same for what was spent by it.
+        let gate = Gate::new(0);
+        assert_eq!([DAY_MS; 3].map(|at_ms| gate.take(&limits, at_ms).is_ok()), [true, true, false]);
+        assert!(gate.take(&limits, 0).is_err_and(|wait_ms| wait_ms <= MINUTE_MS));
+        assert_eq!(gate.take(&limits, MINUTE_MS), Ok(()));
     }
 
     #[test]

@@ -73,9 +73,12 @@ pub enum SendError {
         /// Its value.
         limit: u64,
     },
-    /// The remote asked to wait, or the plugin's rate is used up. Nothing was sent.
-    #[error("not sent: the next request may be sent in {retry_after_ms} ms")]
+    /// The remote asked to wait, or a limit of plugin or connection is reached. Nothing was
+    /// sent.
+    #[error("not sent: {why}; the next request may be sent in {retry_after_ms} ms")]
     RateLimited {
+        /// Who asked, or whose limit it is, with its name in grants and its value.
+        why: String,
         /// How long to wait.
         retry_after_ms: u64,
     },

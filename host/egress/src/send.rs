@@ -279,15 +279,17 @@ pub(crate) async fn gather(session: &Session, headed: Headed, waits: &Waits) -> 
 }
 
 async fn take_slots(session: &Session, hop: &Hop, waits: &Waits) -> Result<Slots, SendError> {
-    let refused = |retry_after_ms| {
-        session.fail(hop, &format!("not sent: the next request may be sent in {retry_after_ms} ms"));
+    let refused = |(why, retry_after_ms): (String, u64)| {
+        let error = SendError::RateLimited { why, retry_after_ms };
+        session.fail(hop, &error.to_string());
         session.ledger.refuse_for(retry_after_ms);
-        SendError::RateLimited { retry_after_ms }
+        error
     };
     session.take_leave().map_err(refused)?;
     // Every slot was taken all the time, or is, while the call has slots already: a second
     // later one may be free.
-    timeout_at(waits.end, session.take_slots()).await.ok().flatten().ok_or_else(|| refused(1_000))
+    let slots = timeout_at(waits.end, session.take_slots()).await.ok().flatten();
+    slots.ok_or_else(|| refused((session.why_no_slots(), 1_000)))
 }
 
 async fn hold(session: &Session, hop: &Hop, pieces: BodyStream, waits: &Waits) -> Result<Bytes, SendError> {

@@ -250,13 +250,29 @@ impl Session {
         })
     }
 
-    /// Leave of plugin and connection for one request, or how long to wait.
-    pub(crate) fn take_leave(&self) -> Result<(), u64> {
+    /// Leave of plugin and connection for one request, or why there is none and how long to
+    /// wait.
+    pub(crate) fn take_leave(&self) -> Result<(), (String, u64)> {
         let OwnGates { plugin, connection } = self.gates();
-        let now_ms = (self.egress.clock)();
-        plugin.take(&self.spec.limits, now_ms)?;
+        let (limits, now_ms) = (&self.spec.limits, (self.egress.clock)());
+        let explain = |whose: &str, gate: &Gate| match gate.closed_until(now_ms) {
+            Some(_) => "the remote asked to wait".to_owned(),
+            None => reached(whose, "requests_per_minute", limits.requests_per_minute),
+        };
+        plugin.take(limits, now_ms).map_err(|wait_ms| (explain("plugin", plugin), wait_ms))?;
         let Some(connection) = connection else { return Ok(()) };
-        connection.take(&self.spec.limits, now_ms).inspect_err(|_| plugin.give_back())
+        connection.take(limits, now_ms).map_err(|wait_ms| {
+            plugin.give_back();
+            (explain("connection", connection), wait_ms)
+        })
+    }
+
+    /// Why there was no slot: the connection had none, or the plugin.
+    pub(crate) fn why_no_slots(&self) -> String {
+        let (gates, limits) = (self.gates(), &self.spec.limits);
+        let is_full = gates.connection.as_ref().is_some_and(|gate| gate.is_full(Kind::Request, limits));
+        let whose = if is_full { "connection" } else { "plugin" };
+        reached(whose, "concurrency", limits.concurrency)
     }
 
     /// Counts a redirect, which needs no leave.
@@ -349,6 +365,10 @@ impl Session {
             tracing::warn!(digest, connection, method, target, path, rule, address, "denied");
         }
     }
+}
+
+fn reached(whose: &str, which: &str, limit: u64) -> String {
+    format!("the {whose} reached its limit {which} = {limit}")
 }
 
 impl std::fmt::Debug for Session {

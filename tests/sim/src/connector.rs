@@ -163,7 +163,7 @@ impl SimConnector {
 
 fn read(answer: Result<Response, SendError>) -> Result<Value, Failure> {
     let response = answer.map_err(|error| match error {
-        SendError::RateLimited { retry_after_ms } => Failure::RateLimited { retry_after_ms: Some(retry_after_ms) },
+        SendError::RateLimited { retry_after_ms, .. } => Failure::RateLimited { retry_after_ms: Some(retry_after_ms) },
         SendError::Denied(denial) => denial.to_failure(),
         SendError::LimitExceeded { which, limit } => Failure::LimitExceeded { which: which.to_owned(), limit },
         SendError::Invalid(message) => Failure::Permanent { message },

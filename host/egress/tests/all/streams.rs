@@ -468,16 +468,20 @@ async fn only_the_first_request_of_a_call_waits() {
     given.limits.concurrency = 2;
     let sessions = [(); 3].map(|()| Arc::new(world.session(&given)));
     let ask = |session: &Arc<Session>| session.depart(asking(get("{base-url}/"))).expect("permitted").leave();
+    let wait = || SendError::RateLimited {
+        why: "the connection reached its limit concurrency = 2".to_owned(),
+        retry_after_ms: 1_000,
+    };
     let first = ask(&sessions[0]).await.expect("answered");
     let second = ask(&sessions[1]).await.expect("answered");
     for session in &sessions[..2] {
         let refused = ask(session).await.map(|response| response.status);
-        assert_eq!(refused, Err(SendError::RateLimited { retry_after_ms: 1_000 }));
+        assert_eq!(refused, Err(wait()));
     }
     let mut waiting = Box::pin(ask(&sessions[2]));
     assert!((&mut waiting).now_or_never().is_none(), "it has none, and waits");
     let refused = ask(&sessions[2]).await.map(|response| response.status);
-    assert_eq!(refused, Err(SendError::RateLimited { retry_after_ms: 1_000 }), "one waits already");
+    assert_eq!(refused, Err(wait()), "one waits already");
     drop(first);
     let third = waiting.await.expect("answered");
     drop(second);
