@@ -1,6 +1,8 @@
 //! The documents we ship fit the connectors we ship: every suggested grant is accepted
 //! under the default ceiling and covers what its connector asks for.
 
+mod transfers;
+
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -41,7 +41,8 @@ enum Task {
     /// Prints a table and writes target/bench/PART.json. A target that is not met is
     /// said, not a failure: machines are shared and noisy.
     Bench {
-        /// calls, load, decide, webhook, start; all of them when none is named.
+        /// calls, outbound, load, decide, webhook, restart, start, hostile, background, scale;
+        /// `sandbox` or `engine` for several; all but scale when none is named.
         parts: Vec<String>,
     },
     /// Builds the connectors and the test guests to components.

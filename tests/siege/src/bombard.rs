@@ -106,6 +106,7 @@ impl Siege {
                     }
                 }
                 tally.cases += 1;
+                *tally.ways.entry(way.to_string()).or_default() += 1;
             }
         }
         Ok(tally)

@@ -1,5 +1,6 @@
 //! One target, one way to it, and whether what came of it may have.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use anyhow::Result;
@@ -55,6 +56,18 @@ pub(crate) const WAYS: [Way; 8] = [
     Way::Named,
     Way::Evil,
 ];
+
+impl fmt::Display for Way {
+    /// As figures name it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Direct => f.write_str("direct"),
+            Self::Redirect(status) => write!(f, "redirect {status}"),
+            Self::Named => f.write_str("named"),
+            Self::Evil => f.write_str("evil"),
+        }
+    }
+}
 
 /// What came of a case.
 pub(crate) enum Verdict {

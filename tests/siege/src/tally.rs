@@ -18,6 +18,8 @@ pub struct Tally {
     pub kinds: BTreeMap<&'static str, u64>,
     /// Targets times ways, without the skipped ones.
     pub cases: u64,
+    /// Those of targets by way.
+    pub ways: BTreeMap<String, u64>,
     /// Cases in which nobody was reached, as it should be.
     pub refused: u64,
     /// Cases in which the right host was reached, as it should be.
@@ -70,6 +72,7 @@ impl Tally {
         self.refused += other.refused;
         self.served += other.served;
         other.skipped.into_iter().for_each(|(why, count)| self.skip(why, count));
+        other.ways.into_iter().for_each(|(way, count)| *self.ways.entry(way).or_default() += count);
         let told = u64::try_from(other.told.len()).unwrap_or(u64::MAX);
         self.breaches += other.breaches - told;
         other.told.into_iter().for_each(|what| self.breach(what));

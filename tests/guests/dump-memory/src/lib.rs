@@ -1,9 +1,11 @@
-//! Asks its remote for its secret in every form, shows what comes wherever it can, and
-//! then sends its whole memory there, disguised: whatever the host let in is in it.
+//! Asks its remote for its secret in every form, by `fetch` and over `wasi:http`, shows
+//! what comes wherever it can, and then sends its whole memory there, disguised: whatever
+//! the host let in is in it.
 #![cfg(target_arch = "wasm32")]
 
 use guest_common::{
-    Error, OtherFailure, TRIGGER, describe, export, fetch, guest, log, quote, send, subscriptions, unquote, webhooks,
+    Error, OtherFailure, TRIGGER, context, describe, export, fetch, guest, log, quote, send, subscriptions, unquote,
+    wasi, webhooks,
 };
 
 guest!(act, || {
@@ -37,21 +39,42 @@ fn act(input: &str) -> Result<String, Error> {
 
 /// Everything that came, kept until the end, and shown in log and standard error.
 fn ask_for_all<'p>(paths: impl Iterator<Item = &'p str>, body: &[u8]) -> String {
+    let base = context::current().connection.and_then(|connection| connection.base_url);
+    let method = if body.is_empty() { "GET" } else { "POST" };
     let mut seen = String::new();
     for path in paths {
-        let method = if body.is_empty() { "GET" } else { "POST" };
-        let answer = match send(method, &format!("{{base-url}}/{path}"), &[], fetch::Body::Bytes(body.to_vec())) {
-            Ok(answer) => {
-                let body = String::from_utf8_lossy(&answer.body);
-                format!("{path}: {} {:?} {} {body}\n", answer.status, answer.headers, answer.url)
-            }
-            Err(error) => format!("{path}: {error:?}\n"),
-        };
-        log::write(log::Level::Info, &answer, &[("seen".to_owned(), answer.clone())]);
-        eprint!("{answer}");
-        seen.push_str(&answer);
+        // Only `fetch` knows where the connection leads.
+        let streamed = |base: &String| ask_over_wasi(method, base, path, body);
+        for answer in [Some(ask(method, path, body)), base.as_ref().map(streamed)].into_iter().flatten() {
+            log::write(log::Level::Info, &answer, &[("seen".to_owned(), answer.clone())]);
+            eprint!("{answer}");
+            seen.push_str(&answer);
+        }
     }
     seen
+}
+
+fn ask(method: &str, path: &str, body: &[u8]) -> String {
+    match send(method, &format!("{{base-url}}/{path}"), &[], fetch::Body::Bytes(body.to_vec())) {
+        Ok(answer) => {
+            let body = String::from_utf8_lossy(&answer.body);
+            format!("{path}: {} {:?} {} {body}\n", answer.status, answer.headers, answer.url)
+        }
+        Err(error) => format!("{path}: {error:?}\n"),
+    }
+}
+
+/// The same for an answer that comes in pieces, and for what it broke off with.
+fn ask_over_wasi(method: &str, base: &str, path: &str, body: &[u8]) -> String {
+    let url = format!("{}/{path}", base.trim_end_matches('/'));
+    let pieces = [body];
+    match wasi::ask(method, &url, &[], (!body.is_empty()).then_some(&pieces[..])) {
+        Ok(answer) => {
+            let body = String::from_utf8_lossy(&answer.body);
+            format!("{path} over wasi: {} {:?} {:?} {body}\n", answer.status, answer.headers, answer.broke_off)
+        }
+        Err(refused) => format!("{path} over wasi: {refused}\n"),
+    }
 }
 
 /// Sends all of the linear memory but the first bytes, where no object can be.

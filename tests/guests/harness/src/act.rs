@@ -8,6 +8,7 @@ use model::{Credential, Environment, KeyName, Manifest, parse_base_url};
 use policy::{Approval, Authority, Ceiling, ConnectionFacts, Grant, Subject};
 use sandbox::{Answer, Call, CallContext, Callback, Delivery, Plugin, Position, Report, Services, Work};
 use tokio::sync::Barrier;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::services::{Keys, Shelf};
@@ -194,6 +195,30 @@ impl<'s> Act<'s> {
     /// When the host breaks, the neighbour's answers are wrong, or the guest may not
     /// run at all.
     pub async fn run(self) -> Report {
+        let stage = self.stage;
+        let hostile = self.begin_beside().await;
+        let report = hostile.await.expect("the host must not panic, whatever a guest does");
+        stage.act("echo").work(1, None).await;
+        report
+    }
+
+    /// The same, of a call that would last much longer than the neighbour's: it must be
+    /// under way when they have ended, and is dropped then.
+    ///
+    /// # Panics
+    /// As [`Self::run`]; also when the neighbour had to wait for the call's end.
+    pub async fn run_past_neighbour(self) {
+        let stage = self.stage;
+        let hostile = self.begin_beside().await;
+        assert!(!hostile.is_finished(), "it was over before the neighbour's calls");
+        hostile.abort();
+        let dropped = hostile.await.expect_err("it has no end of its own");
+        assert!(dropped.is_cancelled(), "the host must not panic, whatever a guest does: {dropped}");
+        stage.act("echo").work(1, None).await;
+    }
+
+    /// Begins the call, and comes back when the neighbour's calls have ended.
+    async fn begin_beside(self) -> JoinHandle<Report> {
         let (stage, plugin) = (self.stage, self.stage.load(self.guest));
         let manifest = self.manifest(&plugin).await;
         let call = self.call(&plugin, &manifest).expect("the guest is approved");
@@ -203,11 +228,8 @@ impl<'s> Act<'s> {
             ready.wait().await;
             sandbox.call(&plugin, call).await
         });
-        let neighbour = stage.act("echo");
-        neighbour.work(NEIGHBOURS_CALLS, Some(&start)).await;
-        let report = hostile.await.expect("the host must not panic, whatever a guest does");
-        neighbour.work(1, None).await;
-        report
+        stage.act("echo").work(NEIGHBOURS_CALLS, Some(&start)).await;
+        hostile
     }
 
     /// Makes the call without a neighbour beside it.
