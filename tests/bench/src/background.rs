@@ -22,7 +22,7 @@ use store::{Batch, JournalStore, Store as _};
 use tokio::sync::Semaphore;
 
 use crate::host;
-use crate::report::{ROUNDS, Row, median};
+use crate::report::{ROUNDS, Row, host_workers, median, runtime};
 use crate::webhook::{listen, payload};
 use crate::wire::rate;
 
@@ -54,7 +54,7 @@ steps:
 "#;
 
 pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = runtime(host_workers())?;
     let folder = tempfile::tempdir_in(target)?;
     let places = runtime.block_on(serve(folder.path(), target))?;
     let mut rows = Vec::new();

@@ -10,10 +10,10 @@ use sandbox::bench::RawLoop;
 use tokio::runtime::Runtime;
 
 use crate::plugin::{Approved, Ready};
-use crate::report::{ROUNDS, Row, alternate, rate, runtime, timed};
+use crate::report::{ROUNDS, Rounds, Row, alternate, rate, runtime, timed};
 
 /// Calls in one round of one side.
-const CALLS: u32 = 5_000;
+const CALLS: u32 = 20_000;
 
 pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
@@ -28,6 +28,24 @@ pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
     let raw = RawLoop::new(&ready.sandbox, &ready.plugin).map_err(|error| anyhow!(error))?;
     let input = format!("{{\"text\":\"{}\"}}", "x".repeat(1013));
     let whole = alternate(|| ours(&ready, &input, &one), || reference(&ready, &raw, &input, &one))?;
+    let part = |rounds: Rounds, what: &str, id: &str| Row {
+        id: format!("S1 {id}"),
+        what: what.to_owned(),
+        ours: rounds.ours,
+        reference: Some(rounds.reference),
+        unit: "us".to_owned(),
+        ratio: Some(rounds.ratio),
+        target: "none: where S1 goes".to_owned(),
+        met: true,
+        rounds: ROUNDS,
+    };
+    let instance = || per_call(&one, async || raw.instantiate().await.map_err(|error| anyhow!(error)));
+    let limited = || {
+        let invoke = async || raw.invoke_limited(ready.operation.as_str(), &input).await;
+        per_call(&one, async || echoed(&invoke().await.map_err(|error| anyhow!(error))?, &input))
+    };
+    let instance = alternate(instance, || reference(&ready, &raw, &input, &one))?;
+    let limited = alternate(limited, || reference(&ready, &raw, &input, &one))?;
     let asked: (_, Arc<str>) = (ready.clone(), input.as_str().into());
     let by = |runtime, tasks| {
         let asked = asked.clone();
@@ -47,6 +65,12 @@ pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
             met: whole.ratio <= 1.25,
             rounds: ROUNDS,
         },
+        part(instance, "of the raw loop: a store and an instance, without the call", "instance"),
+        part(
+            limited,
+            "the raw loop under our limits; what S1 takes beyond is the session, context, log and report",
+            "limits",
+        ),
         Row {
             id: "S2".to_owned(),
             what: "the same on two threads, against one".to_owned(),

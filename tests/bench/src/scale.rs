@@ -14,7 +14,7 @@ use engine::Engine;
 use store::{Batch, JournalStore, Order, Position, Retire, Row as StoredRow, Store as _, key};
 
 use crate::host;
-use crate::report::{ROUNDS, Row, alternate};
+use crate::report::{ROUNDS, Row, alternate, host_workers, runtime};
 use crate::webhook::{MAP, listen, payload};
 use crate::wire::rate;
 
@@ -33,7 +33,7 @@ const BATCHES: usize = 32;
 const AT_MOST: f64 = 1.15;
 
 pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = runtime(host_workers())?;
     let folder = tempfile::tempdir_in(target)?;
     let mut small = runtime.block_on(World::open(&folder.path().join("small")))?;
     let mut large = runtime.block_on(World::open(&folder.path().join("large")))?;

@@ -17,7 +17,7 @@ use store::{Batch, JournalStore, Store as _};
 use tokio::net::TcpListener;
 
 use crate::host;
-use crate::report::{ROUNDS, Row, alternate};
+use crate::report::{ROUNDS, Row, alternate, host_workers, runtime};
 use crate::wire::rate;
 
 const CONNECTIONS: [usize; 2] = [16, 64];
@@ -60,7 +60,7 @@ output: { status: "{{ steps.send.status }}" }
 "#;
 
 pub(crate) fn measure(target: &Path) -> Result<Vec<Row>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = runtime(host_workers())?;
     let folder = tempfile::tempdir_in(target)?;
     let places = runtime.block_on(serve(folder.path(), target))?;
     let mut rows = Vec::new();
