@@ -408,12 +408,10 @@ fn unknown_step(step: &str) -> Failure {
     }
 }
 
-/// The value that an entry keeps.
+/// The value that the run has made itself; what it was given is bounded where it comes in.
 fn made(entry: &Entry) -> Option<&Value> {
     match entry {
-        Entry::Started { trigger: value, .. }
-        | Entry::Evaluated { output: value, .. }
-        | Entry::Succeeded { output: value, .. }
+        Entry::Evaluated { output: value, .. }
         | Entry::Intended { input: value, .. }
         | Entry::LoopBegan { items: value, .. }
         | Entry::ItemSucceeded { output: value, .. } => Some(value),

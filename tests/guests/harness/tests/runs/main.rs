@@ -22,7 +22,7 @@ const AT_ONCE: usize = 4;
 const SEEDS: u64 = 250;
 /// Seeds after which everything that is made once has been made: each slot of the pool
 /// has been used, each guest has been loaded.
-const WARM_UP: u64 = 60;
+const WARM_UP: u64 = 120;
 /// What the host may grow by with a thousand calls.
 const GROWTH_KIB_MAX: u64 = 1 << 10;
 /// Thousands of calls that are made before growth is called a leak.
@@ -147,6 +147,8 @@ async fn run(name: &'static str, stage: Stage, growth_kib_max: u64) {
     torture.add("kib_before", before.memory_kib);
     torture.add("kib_after", after.memory_kib);
     torture.finish();
+    let images_max = if growth_kib_max == u64::MAX { stage.room_max() } else { before.images };
+    assert!(after.images <= images_max, "images leak: {before:?}, {after:?}");
     assert!(after.descriptors <= before.descriptors, "descriptors leak:\n{open:#?}\n{:#?}", descriptors());
     assert!(after.tasks <= before.tasks, "tasks leak: {before:?}, {after:?}");
     assert!(after.threads <= before.threads, "threads leak: {before:?}, {after:?}");

@@ -2,12 +2,18 @@
 
 use std::fs;
 
+/// What wasmtime calls an image.
+const IMAGE: &str = "wasm-memory-image";
+
 /// A look at it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
     /// Memory of its own that is in use, without files, in KiB.
     pub(crate) memory_kib: u64,
+    /// Without the images.
     pub(crate) descriptors: usize,
+    /// Memories' first contents. A slot of the pool keeps that of its last guest.
+    pub(crate) images: usize,
     pub(crate) threads: usize,
     pub(crate) tasks: usize,
 }
@@ -15,9 +21,11 @@ pub(crate) struct Look {
 impl Look {
     /// At this moment, in a runtime.
     pub(crate) fn now() -> Self {
+        let (images, descriptors): (Vec<_>, Vec<_>) = descriptors().into_iter().partition(|name| name.contains(IMAGE));
         Self {
             memory_kib: memory_kib(),
-            descriptors: entries("/proc/self/fd"),
+            descriptors: descriptors.len(),
+            images: images.len(),
             threads: entries("/proc/self/task"),
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         }
