@@ -1,5 +1,5 @@
-//! A counting upstream: thousands of deliveries to hundreds of flows, hundreds of kills,
-//! every effect counted.
+//! A counting upstream: ten thousand deliveries to as many flows, hundreds of
+//! kills, every effect counted.
 
 use std::time::{Duration, Instant};
 

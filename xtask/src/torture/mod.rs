@@ -135,7 +135,7 @@ struct Named {
 const PARTS: [Named; 8] = [
     Named { name: "kills", headline: "Kills under load", share: 5, work: kill },
     Named { name: "power", headline: "Power losses on a real file system", share: 5, work: power::lose_power },
-    Named { name: "counting", headline: "A counting upstream", share: 5, work: counting::count },
+    Named { name: "counting", headline: "A counting upstream", share: 9, work: counting::count },
     Named {
         name: "syscalls",
         headline: "Kills at every sync, rename and truncation",

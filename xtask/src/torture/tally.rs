@@ -36,7 +36,7 @@ pub struct Counted {
 impl Scale {
     /// What a release is put through.
     pub fn long() -> Self {
-        let counted = Counted { flows: 200, deliveries: 10_000, kills: 200 };
+        let counted = Counted { flows: 10_000, deliveries: 10_000, kills: 200 };
         Self {
             simulated_runs: u64::MAX,
             kills: 300,
