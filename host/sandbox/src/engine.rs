@@ -93,7 +93,10 @@ fn pool(options: &Options, calls: u32) -> PoolingAllocationConfig {
         .table_elements(TABLE_ELEMENTS_MAX)
         .max_memory_size(MEMORY_BYTES_MAX)
         .max_unused_warm_slots(options.warm_slots)
-        .decommit_batch_size(16);
+        // What a call took beyond what its slot keeps is given back as it ends. Collected
+        // in batches, the last calls' memory, up to a gibibyte each, would stay as long as
+        // nobody calls.
+        .decommit_batch_size(1);
     // Without the scan, resetting a slot clears resident bytes blindly, which costs
     // more than giving them back.
     if PoolingAllocationConfig::is_pagemap_scan_available() {
