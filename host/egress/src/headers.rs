@@ -6,9 +6,6 @@ use model::Credential;
 use crate::message::SendError;
 use crate::scrub::Scrubber;
 
-/// Names and values together. Four times what servers usually send at most.
-pub(crate) const RESPONSE_BYTES_MAX: usize = 64 << 10;
-
 /// Those that frame the message, choose the host or belong to the hop: the host's.
 const HOST_OWNED: [&str; 15] = [
     "accept-encoding",
@@ -125,11 +122,6 @@ pub(crate) fn drop_content(headers: &mut HeaderMap) {
     for name in ["content-type", "content-encoding", "content-language", "content-location"] {
         headers.remove(name);
     }
-}
-
-/// Whether the head of an answer is larger than any call gets to see.
-pub(crate) fn too_large(headers: &HeaderMap) -> bool {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > RESPONSE_BYTES_MAX
 }
 
 /// Whether the body is still encoded: the scrubber would not see through it. Of a

@@ -66,9 +66,7 @@ pub enum SendError {
     /// The call reached one of its limits.
     #[error("the call reached its limit {which} = {limit}")]
     LimitExceeded {
-        /// Its name in grants; also `redirects`, `response_header_bytes`, and the sizes of
-        /// a request's head: `method_bytes`, `url_bytes`, `request_headers`,
-        /// `request_header_bytes`.
+        /// Its name in grants; also `redirects` and `method_bytes`, which are the host's.
         which: &'static str,
         /// Its value.
         limit: u64,

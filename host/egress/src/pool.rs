@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use model::LimitsPart;
 use policy::AddressPolicy;
 use rustls::ClientConfig;
 
@@ -74,6 +75,8 @@ impl Pools {
     }
 
     fn build(&self, port: u16, addresses: &AddressPolicy) -> Result<reqwest::Client, reqwest::Error> {
+        // No grant gives more; what it gives less is looked at when the answer is here.
+        let header_bytes_max = LimitsPart::most().response_header_bytes.and_then(|bytes| u32::try_from(bytes).ok());
         let resolver = CheckedResolver { resolver: Arc::clone(&self.resolver), addresses: addresses.clone(), port };
         reqwest::Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
@@ -86,7 +89,7 @@ impl Pools {
             .no_deflate()
             .no_zstd()
             .http1_max_headers(RESPONSE_HEADERS_MAX)
-            .http2_max_header_list_size(u32::try_from(crate::headers::RESPONSE_BYTES_MAX).unwrap_or(u32::MAX))
+            .http2_max_header_list_size(header_bytes_max.unwrap_or(u32::MAX))
             .tcp_nodelay(true)
             .connect_timeout(self.options.connect_timeout)
             .pool_idle_timeout(self.options.keep_alive)

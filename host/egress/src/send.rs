@@ -92,7 +92,8 @@ impl Send {
     /// Everything that is decided before anything can wait. `request.body` is not looked at.
     pub(crate) fn start(&mut self, session: &Session, request: &Request) -> Result<(Permit, Hop), SendError> {
         count(session)?;
-        size::line_exceeds(request).map_or(Ok(()), |(which, limit)| Err(session.limit(which, limit)))?;
+        size::line_exceeds(request, &session.spec.limits)
+            .map_or(Ok(()), |(which, limit)| Err(session.limit(which, limit)))?;
         let target = asked::target(&request.method, &request.url, session.authority());
         let target = target.map_err(|error| refuse_unparsed(session, request, error))?;
         let (permit, hop) = session.decide(target)?;
@@ -130,7 +131,7 @@ impl Send {
             session.fail(hop, reason);
             return Err(SendError::Invalid(reason.to_owned()));
         }
-        if let Some((which, limit)) = size::headers_exceed(&request.headers) {
+        if let Some((which, limit)) = size::headers_exceed(&request.headers, &spec.limits) {
             session.fail(hop, &format!("not sent: its headers exceed {which} = {limit}"));
             return Err(session.limit(which, limit));
         }
@@ -184,10 +185,9 @@ impl Send {
         if let Some(at_ms) = retry_at_ms(incoming.status, &incoming.headers, (session.egress.clock)()) {
             session.close_until(at_ms);
         }
-        if headers::too_large(&incoming.headers) {
+        if let Some((which, limit)) = size::answer_exceeds(&incoming.headers, &session.spec.limits) {
             session.fail(hop, "the head of the answer is too large");
-            let most = u64::try_from(headers::RESPONSE_BYTES_MAX).unwrap_or(u64::MAX);
-            return Err(session.limit("response_header_bytes", most));
+            return Err(session.limit(which, limit));
         }
         Ok(incoming)
     }

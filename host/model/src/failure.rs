@@ -221,10 +221,10 @@ impl Failure {
             }
             Self::LimitExceeded { which, limit } => {
                 let problem = Problem::new("limit-exceeded", format!("the call reached its limit {which} = {limit}"));
-                if LimitsPart::knows(which) {
+                if LimitsPart::can_raise(which, *limit) {
                     problem.fix(format!("raise {which} in the plugin's grant if the connector is trusted with more"))
                 } else {
-                    problem.cause("a fault in the connector; this limit of the host's is the same for all")
+                    problem.cause("a fault in the connector; no grant gives more of this")
                 }
             }
             Self::Crashed { message } => Problem::new("crashed", format!("the connector broke off: {message}"))

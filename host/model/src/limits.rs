@@ -11,11 +11,14 @@ macro_rules! limits {
 
         impl Default for Limits {
             fn default() -> Self {
-                Self { $($field: $default,)* }
+                Self::DEFAULT
             }
         }
 
         impl Limits {
+            /// What holds when nobody says otherwise.
+            pub const DEFAULT: Self = Self { $($field: $default,)* };
+
             /// These limits, none above what `cap` says; a limit `cap` leaves out stays.
             #[must_use]
             pub fn capped_by(mut self, cap: &LimitsPart) -> Self {
@@ -40,7 +43,7 @@ macro_rules! limits {
 
         impl LimitsPart {
             /// Whether grants can set a limit of this name. Others are the host's own.
-            pub fn knows(name: &str) -> bool {
+            fn knows(name: &str) -> bool {
                 [$(stringify!($field)),*].contains(&name)
             }
 
@@ -75,10 +78,55 @@ limits! {
     log_bytes = 64 << 10;
     /// Bytes that one call may write to granted folders.
     file_bytes = 64 << 20;
+    /// Elements of one table of functions. At most 65,536: whole language runtimes have
+    /// 10 to 30 thousand.
+    table_elements = 64 << 10;
+    /// Tables of the whole call. At most 16.
+    tables = 16;
+    /// Core instances of the whole call. At most 16: connectors with a runtime for
+    /// JavaScript have 8 to 11.
+    instances = 16;
+    /// Handles held at the same time: streams, bodies, pollables. At most 1,000: real
+    /// connectors hold a handful, and each costs the host up to 200 bytes.
+    handles = 1_000;
+    /// One request's URL, in bytes. At most 16 KiB: twice what servers accept.
+    url_bytes = 16 << 10;
+    /// One request's headers. At most 64: no API asks for more.
+    request_headers = 64;
+    /// Names and values of one request's headers, in bytes. At most 16 KiB: most servers
+    /// refuse more than 8 to 16.
+    request_header_bytes = 16 << 10;
+    /// The same of one answer. At most 64 KiB.
+    response_header_bytes = 64 << 10;
     /// Calls of the plugin at the same time.
     concurrency = 64;
     /// HTTP requests of the plugin in a minute.
     requests_per_minute = 6_000;
+}
+
+impl LimitsPart {
+    /// What no grant gives more of, whatever it says: the host is built for this much.
+    pub fn most() -> Self {
+        let Limits { table_elements, tables, instances, handles, .. } = Limits::DEFAULT;
+        let Limits { url_bytes, request_headers, request_header_bytes, response_header_bytes, .. } = Limits::DEFAULT;
+        Self {
+            table_elements: Some(table_elements),
+            tables: Some(tables),
+            instances: Some(instances),
+            handles: Some(handles),
+            url_bytes: Some(url_bytes),
+            request_headers: Some(request_headers),
+            request_header_bytes: Some(request_header_bytes),
+            response_header_bytes: Some(response_header_bytes),
+            ..Self::default()
+        }
+    }
+
+    /// Whether a grant can give more than this of the limit of that name.
+    pub fn can_raise(name: &str, limit: u64) -> bool {
+        let is_most = |(most, value): (&str, u64)| most == name && limit >= value;
+        Self::knows(name) && !Self::most().entries().into_iter().any(is_most)
+    }
 }
 
 #[cfg(test)]
@@ -92,5 +140,14 @@ mod tests {
         assert_eq!(limits.wall_ms, 10);
         assert_eq!(limits.memory_bytes, Limits::default().memory_bytes);
         assert_eq!(cap.entries(), [("memory_bytes", u64::MAX), ("wall_ms", 10)]);
+    }
+
+    #[test]
+    fn what_the_host_is_built_for_cannot_be_raised() {
+        assert!(LimitsPart::can_raise("memory_bytes", u64::MAX));
+        assert!(LimitsPart::can_raise("handles", 999));
+        assert!(!LimitsPart::can_raise("handles", 1_000));
+        assert!(!LimitsPart::can_raise("stack_bytes", 1));
+        assert_eq!(Limits::default().capped_by(&LimitsPart::most()), Limits::default(), "defaults are within");
     }
 }

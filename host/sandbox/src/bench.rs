@@ -33,7 +33,7 @@ struct Raw {
 
 impl Raw {
     fn new(limits: &Limits) -> Self {
-        Self { wasi: None, table: ResourceTable::new(), limiter: Limiter::new(limits.memory_bytes) }
+        Self { wasi: None, table: ResourceTable::new(), limiter: Limiter::new(limits) }
     }
 }
 

@@ -33,6 +33,7 @@ const LIMITS: Limits = Limits {
     file_bytes: 0,
     concurrency: 1,
     requests_per_minute: 0,
+    ..Limits::DEFAULT
 };
 
 impl Sandbox {

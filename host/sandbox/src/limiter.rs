@@ -1,8 +1,9 @@
-//! Memory of one call, over all its linear memories and tables.
+//! Memory of one call, over all its linear memories and tables, and their number.
 //!
 //! wasmtime tells a guest that its growth failed, and the guest then breaks off
 //! like any other; hence the hit is remembered here by its name, for an honest failure.
 
+use model::Limits;
 use wasmtime::ResourceLimiter;
 
 use crate::engine::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
@@ -13,6 +14,9 @@ pub(crate) type Limit = (&'static str, u64);
 /// What one call has and may have.
 pub(crate) struct Limiter {
     limit: usize,
+    table_elements: usize,
+    tables: usize,
+    instances: usize,
     used: usize,
     peak: usize,
     last: usize,
@@ -21,8 +25,19 @@ pub(crate) struct Limiter {
 
 impl Limiter {
     /// Nothing used yet.
-    pub(crate) fn new(limit: u64) -> Self {
-        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), used: 0, peak: 0, last: 0, refused: None }
+    pub(crate) fn new(limits: &Limits) -> Self {
+        // What the pool has room for holds whatever a limit says.
+        let within = |limit: u64, most: usize| usize::try_from(limit).unwrap_or(usize::MAX).min(most);
+        Self {
+            limit: within(limits.memory_bytes, usize::MAX),
+            table_elements: within(limits.table_elements, TABLE_ELEMENTS_MAX),
+            tables: within(limits.tables, TABLES_MAX as usize),
+            instances: within(limits.instances, CORE_INSTANCES_MAX as usize),
+            used: 0,
+            peak: 0,
+            last: 0,
+            refused: None,
+        }
     }
 
     /// Why a growth was first refused, if one was.
@@ -62,8 +77,8 @@ impl ResourceLimiter for Limiter {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > TABLE_ELEMENTS_MAX {
-            self.refused.get_or_insert(("table_elements", TABLE_ELEMENTS_MAX as u64));
+        if desired > self.table_elements {
+            self.refused.get_or_insert(("table_elements", self.table_elements as u64));
             return Ok(false);
         }
         Ok(self.grow(desired.saturating_sub(current).saturating_mul(size_of::<usize>())))
@@ -74,14 +89,15 @@ impl ResourceLimiter for Limiter {
         Ok(())
     }
 
-    // Without a pool, only these hold.
     fn instances(&self) -> usize {
-        CORE_INSTANCES_MAX as usize
+        self.instances
     }
 
     fn tables(&self) -> usize {
-        TABLES_MAX as usize
+        self.tables
     }
+
+    // Without a pool, only this holds.
 
     fn memories(&self) -> usize {
         MEMORIES_MAX as usize
@@ -92,9 +108,13 @@ impl ResourceLimiter for Limiter {
 mod tests {
     use super::*;
 
+    fn limiter(memory_bytes: u64) -> Limiter {
+        Limiter::new(&Limits { memory_bytes, ..Limits::default() })
+    }
+
     #[test]
     fn adds_up_memories_and_tables() {
-        let mut limiter = Limiter::new(1_000);
+        let mut limiter = limiter(1_000);
         assert!(limiter.memory_growing(0, 400, None).expect("never an error"));
         assert!(limiter.memory_growing(0, 400, None).expect("never an error"));
         assert!(limiter.table_growing(0, 20, None).expect("never an error"));
@@ -106,17 +126,21 @@ mod tests {
 
     #[test]
     fn tables_have_a_limit_of_their_own() {
-        let mut limiter = Limiter::new(1 << 30);
+        let mut limiter = limiter(1 << 30);
         assert!(limiter.table_growing(0, TABLE_ELEMENTS_MAX, None).expect("never an error"));
         assert_eq!(limiter.refused(), None);
         assert!(!limiter.table_growing(1, TABLE_ELEMENTS_MAX + 1, None).expect("never an error"));
         assert!(!limiter.memory_growing(0, 2 << 30, None).expect("never an error"));
         assert_eq!(limiter.refused(), Some(("table_elements", 65_536)), "the first refusal is the cause");
+        let mut limiter = Limiter::new(&Limits { table_elements: 10, tables: 0, instances: 99, ..Limits::default() });
+        assert_eq!((limiter.tables(), limiter.instances()), (0, 16), "never more than the pool has");
+        assert!(!limiter.table_growing(0, 11, None).expect("never an error"));
+        assert_eq!(limiter.refused(), Some(("table_elements", 10)));
     }
 
     #[test]
     fn a_failed_growth_is_given_back() {
-        let mut limiter = Limiter::new(1_000);
+        let mut limiter = limiter(1_000);
         assert!(limiter.memory_growing(0, 900, None).expect("never an error"));
         limiter.memory_grow_failed(wasmtime::Error::msg("no room")).expect("never an error");
         assert!(limiter.memory_growing(0, 1_000, None).expect("never an error"));

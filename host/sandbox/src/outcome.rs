@@ -20,7 +20,7 @@ use crate::call::{Answer, Event};
 use crate::engine::STACK_BYTES;
 use crate::json;
 use crate::shown;
-use crate::state::{HANDLES_MAX, State};
+use crate::state::State;
 
 /// Events of one delivery. 1,000: senders batch a few hundred at most.
 const EVENTS_MAX: usize = 1_000;
@@ -37,6 +37,9 @@ const RETRY_AFTER_MS_MAX: u64 = 86_400_000;
 /// What is larger never passes through a guest's memory: it is streamed. 64 MiB, the memory
 /// that a call has unless its grant says otherwise.
 const IN_MEMORY_MAX: u64 = 64 << 20;
+/// How wasmtime says that a component has more parts than the limiter allows.
+const TOO_MANY_INSTANCES: &str = "resource limit exceeded: instance count";
+const TOO_MANY_TABLES: &str = "resource limit exceeded: table count";
 /// How wasmtime says that a guest passed more than `set_hostcall_fuel` allows.
 const HOST_CALL_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
 
@@ -104,11 +107,18 @@ impl State {
             return exceeded("stack_bytes", STACK_BYTES as u64);
         }
         if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
-            return exceeded("handles", HANDLES_MAX as u64);
+            return exceeded("handles", self.limits.handles);
         }
         let cause = error.root_cause().to_string();
         if cause.contains(HOST_CALL_FUEL) {
             return exceeded("host_call_bytes", host_call_bytes(&self.limits));
+        }
+        for (words, which, limit) in
+            [(TOO_MANY_INSTANCES, "instances", self.limits.instances), (TOO_MANY_TABLES, "tables", self.limits.tables)]
+        {
+            if cause.contains(words) {
+                return exceeded(which, limit);
+            }
         }
         let last_words = self.log.tail();
         let message = match error.downcast_ref::<I32Exit>() {

@@ -19,10 +19,6 @@ use crate::state_calls::StateUse;
 use crate::wasi::{self, SharedLog};
 use crate::wasi_http::Http;
 
-/// Handles that a guest may hold: streams, pollables. 1,000: real guests hold a
-/// handful, and each costs the host up to 200 bytes.
-pub(crate) const HANDLES_MAX: usize = 1_000;
-
 /// What the host keeps for one instance.
 pub(crate) struct State {
     /// None while a connector describes itself: then every access is denied.
@@ -59,13 +55,13 @@ impl State {
         clock_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
     ) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES_MAX);
+        table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
         Self {
             session: session.map(Arc::new),
             context,
             limits,
             deadline,
-            limiter: Limiter::new(limits.memory_bytes),
+            limiter: Limiter::new(&limits),
             meter,
             log: SharedLog::new(limits.log_bytes, began),
             folders: Folders::default(),

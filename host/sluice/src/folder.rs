@@ -85,9 +85,17 @@ impl Folder {
         }
     }
 
-    /// Empty, or with a store in it.
+    /// With a store in it, or empty; an administrator may write the ceiling first.
     fn is_ours(&self) -> io::Result<bool> {
-        Ok(self.store().exists() || fs::read_dir(&self.0)?.next().is_none())
+        if self.store().exists() {
+            return Ok(true);
+        }
+        for entry in fs::read_dir(&self.0)? {
+            if entry?.path() != self.ceiling() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

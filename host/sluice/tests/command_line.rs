@@ -141,6 +141,17 @@ fn a_folder_with_other_things_is_left_alone() {
 }
 
 #[test]
+fn a_ceiling_may_be_there_before_anything_else() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("data")).unwrap();
+    bench.write("data/ceiling.toml", "version = 1\nallowed = []\n");
+    let ended = bench.run(&["flow", "list"]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let kept = std::fs::read_to_string(bench.path("data/ceiling.toml")).unwrap();
+    assert_eq!(kept, "version = 1\nallowed = []\n", "it is the administrator's");
+}
+
+#[test]
 fn a_host_serves_drains_and_goes() {
     let bench = Bench::new();
     bench.write("greet.yaml", GREET);

@@ -12,7 +12,9 @@ mod words;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use model::{ConnectionId, Destination, Digest, Environment, FileAccess, Host, HostPattern, Limits, Manifest};
+use model::{
+    ConnectionId, Destination, Digest, Environment, FileAccess, Host, HostPattern, Limits, LimitsPart, Manifest,
+};
 use model::{Methods, PluginId, Reach, Target};
 
 use crate::address::AddressPolicy;
@@ -260,5 +262,6 @@ fn index_asked(asked: Vec<Asked>) -> Index<Asked> {
 }
 
 fn limits(manifest: &Manifest, grant: &Grant, ceiling: &Ceiling) -> Limits {
-    Limits::default().capped_by(&manifest.limits).replaced_by(&grant.limits).capped_by(ceiling.limits())
+    let said = Limits::default().capped_by(&manifest.limits).replaced_by(&grant.limits);
+    said.capped_by(ceiling.limits()).capped_by(&LimitsPart::most())
 }

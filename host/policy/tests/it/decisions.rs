@@ -230,16 +230,21 @@ fn a_trigger_sends_nothing_and_overlong_targets_go_nowhere() {
 
 #[test]
 fn limits_are_asked_given_and_capped() {
-    let ceiling = format!("{OPEN}\n[limits]\nwall_ms = 40000\nrequests = 5");
+    let ceiling = format!("{OPEN}\n[limits]\nwall_ms = 40000\nrequests = 5\nhandles = 20");
     let mut case = posting(&ceiling).with_grant(|grant| {
         grant.limits.wall_ms = Some(90_000);
         grant.limits.cpu_ms = Some(5_000);
+        grant.limits.handles = Some(50);
+        grant.limits.table_elements = Some(u64::MAX);
+        grant.limits.url_bytes = Some(100);
     });
     case.manifest.limits.memory_bytes = Some(1 << 20);
     case.manifest.limits.log_bytes = Some(1 << 40);
     let limits = case.authority().unwrap().limits();
     assert_eq!((limits.wall_ms, limits.cpu_ms, limits.requests), (40_000, 5_000, 5));
     assert_eq!((limits.memory_bytes, limits.log_bytes), (1 << 20, model::Limits::default().log_bytes));
+    assert_eq!((limits.handles, limits.url_bytes), (20, 100));
+    assert_eq!(limits.table_elements, 65_536, "what the host is built for is the most, whatever a grant says");
 }
 
 #[test]

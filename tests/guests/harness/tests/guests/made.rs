@@ -17,8 +17,22 @@ async fn refused(guest: &str, wanted: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(crate) async fn grow_table() {
-    let report = Stage::open().await.act("grow-table").run().await;
+    let stage = Stage::open().await;
+    let report = stage.act("grow-table").run().await;
     assert_eq!(report.outcome, limit("table_elements", 65_536), "by its own name, not as memory");
+    let report = stage.act("grow-table").limits("table_elements = 1000").run().await;
+    assert_eq!(report.outcome, limit("table_elements", 1_000));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub(crate) async fn a_grant_may_give_fewer_parts() {
+    let stage = Stage::open().await;
+    for (guest, said, which, most) in
+        [("echo", "instances = 1", "instances", 1), ("hoard-tables", "tables = 0", "tables", 0)]
+    {
+        let report = stage.act(guest).limits(said).run().await;
+        assert_eq!(report.outcome, limit(which, most), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -50,8 +50,11 @@ pub(crate) async fn recurse_heavily() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(crate) async fn hoard_handles() {
-    let report = Stage::open().await.act("hoard-handles").run().await;
-    assert_eq!(report.outcome, limit("handles", 1_000));
+    let stage = Stage::open().await;
+    for (said, handles) in [("", 1_000), ("handles = 20", 20), ("handles = 100000", 1_000)] {
+        let report = stage.act("hoard-handles").limits(said).run().await;
+        assert_eq!(report.outcome, limit("handles", handles), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
