@@ -14,6 +14,7 @@ use crate::body::Pace;
 use crate::ledger::Entry;
 use crate::message::SendError;
 use crate::session::Session;
+use crate::size;
 
 /// Enough to recognise a path; the rest is in the connector's own log.
 const PATH_CHARS_MAX: usize = 200;
@@ -64,6 +65,9 @@ pub(crate) struct Waits {
 impl Session {
     /// Decides, and enters the decision before anything else can happen.
     pub(crate) fn decide(&self, target: Target) -> Result<(Permit, Hop), SendError> {
+        if let Some((which, limit)) = size::target_exceeds(&target, &self.spec.limits) {
+            return Err(self.limit(which, limit));
+        }
         let record = self.draft(&target.method, target.origin(), &target.path);
         let started = Instant::now();
         match self.authority().decide(target.clone()) {

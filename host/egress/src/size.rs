@@ -2,7 +2,7 @@
 //! whichever interface the request came through.
 
 use http::HeaderMap;
-use model::Limits;
+use model::{Limits, Target};
 
 use crate::message::Request;
 
@@ -18,6 +18,12 @@ pub(crate) fn line_exceeds(request: &Request, limits: &Limits) -> Option<Limit> 
         (request.method.len(), METHOD_BYTES_MAX, "method_bytes"),
         (request.url.len(), limits.url_bytes, "url_bytes"),
     ])
+}
+
+/// The limit that the URL exceeds as it would be sent: with its base URL, encoded, or as
+/// a redirect's.
+pub(crate) fn target_exceeds(target: &Target, limits: &Limits) -> Option<Limit> {
+    exceeds(&[(target.url().as_str().len(), limits.url_bytes, "url_bytes")])
 }
 
 /// The limit that the request's headers exceed, if they do.

@@ -58,8 +58,8 @@ macro_rules! limits {
 }
 
 limits! {
-    /// Linear memory and tables of the whole call, in bytes. 64 MiB: a connector
-    /// written in Rust uses 2, one in Python 30.
+    /// Linear memory and tables of the whole call, in bytes. At most 1 GiB; 64 MiB unless
+    /// a grant says otherwise: a connector written in Rust uses 2, one in Python 30.
     memory_bytes = 64 << 20;
     /// Time on a processor, in milliseconds.
     cpu_ms = 2_000;
@@ -118,6 +118,7 @@ impl LimitsPart {
             request_headers: Some(request_headers),
             request_header_bytes: Some(request_header_bytes),
             response_header_bytes: Some(response_header_bytes),
+            memory_bytes: Some(1 << 30),
             ..Self::default()
         }
     }
@@ -144,7 +145,10 @@ mod tests {
 
     #[test]
     fn what_the_host_is_built_for_cannot_be_raised() {
-        assert!(LimitsPart::can_raise("memory_bytes", u64::MAX));
+        assert!(
+            LimitsPart::can_raise("memory_bytes", (1 << 30) - 1) && !LimitsPart::can_raise("memory_bytes", 1 << 30)
+        );
+        assert!(LimitsPart::can_raise("cpu_ms", u64::MAX));
         assert!(LimitsPart::can_raise("handles", 999));
         assert!(!LimitsPart::can_raise("handles", 1_000));
         assert!(!LimitsPart::can_raise("stack_bytes", 1));

@@ -6,7 +6,8 @@
 use std::fmt;
 
 use model::{
-    Action, Check, Discovery, Effect, FileAccess, KeyAsked, KeyName, Limits, Manifest, Poll, Reach, ScopeAsked,
+    Action, Check, Discovery, Effect, FileAccess, KeyAsked, KeyName, Limits, LimitsPart, Manifest, Poll, Reach,
+    ScopeAsked,
 };
 use model::{Subscription, Trigger, Verification, Webhook};
 use serde::Serialize;
@@ -112,7 +113,8 @@ fn of_whole(manifest: &Manifest) -> Option<Capability> {
     let usual = Limits::default();
     let more = manifest.limits.entries().into_iter().filter_map(|(name, asked)| {
         let given = limit(&usual, name)?;
-        (asked > given).then(|| format!("asks for {name} = {asked}, {given} is usual"))
+        let more = if LimitsPart::can_raise(name, given) { "is usual" } else { "is all there is" };
+        (asked > given).then(|| format!("asks for {name} = {asked}, {given} {more}"))
     });
     let keys = manifest.connection.iter().flat_map(|connection| &connection.keys).map(of_key);
     let does: Vec<String> = keys.chain(more).collect();

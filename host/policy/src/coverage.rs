@@ -3,7 +3,7 @@
 //! Nothing here decides: an uncovered destination is denied when it is used, and
 //! these are the warnings beforehand.
 
-use model::{Destination, FileAccess, Limits, Manifest, Problem, Reach, nearest, parse_base_url};
+use model::{Destination, FileAccess, Limits, LimitsPart, Manifest, Problem, Reach, nearest, parse_base_url};
 
 use crate::approval::Subject;
 use crate::capability::limit;
@@ -140,11 +140,15 @@ fn unknown_operations(manifest: &Manifest, grant: &Grant) -> Vec<Problem> {
 }
 
 fn of_limits(manifest: &Manifest, grant: &Grant) -> Vec<Problem> {
-    let given = Limits::default().replaced_by(&grant.limits);
+    let given = Limits::default().replaced_by(&grant.limits).capped_by(&LimitsPart::most());
     let short = manifest.limits.entries().into_iter().filter_map(|(name, asked)| {
         let given = limit(&given, name).filter(|given| *given < asked)?;
         let what = format!("{} asks for {name} = {asked}, it gets {given}", manifest.id);
-        Some(Problem::new("limit-not-granted", what).fix(format!("add to the grant:\n[limits]\n{name} = {asked}")))
+        let problem = Problem::new("limit-not-granted", what);
+        Some(match LimitsPart::can_raise(name, given) {
+            true => problem.fix(format!("add to the grant:\n[limits]\n{name} = {asked}")),
+            false => problem.cause(format!("the host is built for {given}: no grant gives more")),
+        })
     });
     short.collect()
 }
@@ -168,12 +172,15 @@ pub fn beyond(ceiling: &Ceiling, grant: &Grant) -> Vec<Problem> {
             Problem::new("beyond-ceiling", format!("no folder of the ceiling contains {}", folder.path)).fix(fix),
         );
     }
-    let most = ceiling.limits().entries();
     for (name, given) in grant.limits.entries() {
-        if let Some((_, most)) = most.iter().find(|(capped, most)| *capped == name && *most < given) {
-            let what = format!("{name} = {given} is more than the ceiling's {most}, which will hold");
-            problems.push(Problem::new("beyond-ceiling", what));
-        }
+        let most =
+            |part: &LimitsPart| part.entries().into_iter().find(|(capped, most)| *capped == name && *most < given);
+        let what = match (most(ceiling.limits()), most(&LimitsPart::most())) {
+            (Some((_, most)), _) => format!("{name} = {given} is more than the ceiling's {most}, which will hold"),
+            (None, Some((_, most))) => format!("{name} = {given} is more than the {most} that the host is built for"),
+            (None, None) => continue,
+        };
+        problems.push(Problem::new("beyond-ceiling", what));
     }
     problems
 }

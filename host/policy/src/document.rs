@@ -18,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 /// The one version of both documents.
 pub(crate) const VERSION: u32 = 1;
 /// Limits of which a zero would stop every call for no visible reason.
-const NEVER_ZERO: [&str; 4] = ["memory_bytes", "cpu_ms", "wall_ms", "concurrency"];
+const NEVER_ZERO: [&str; 5] = ["memory_bytes", "cpu_ms", "wall_ms", "concurrency", "instances"];
 
 /// A text with its name, and what is wrong with it so far.
 pub(crate) struct Source<'t> {

@@ -22,7 +22,7 @@ pub(crate) const MEMORIES_MAX: u32 = 4;
 pub(crate) const TABLES_MAX: u32 = 16;
 /// Function tables of whole language runtimes have 10 to 30 thousand entries.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 64 << 10;
-/// No grant gives a call more memory than this.
+/// One memory. No grant gives a call more, over all of its memories.
 pub(crate) const MEMORY_BYTES_MAX: usize = 1 << 30;
 /// What the pool's numbers of parts can be computed with. Far beyond any machine.
 const CALLS_MAX: u32 = 1 << 20;
@@ -115,6 +115,14 @@ mod tests {
         let mut options = Options::new("unused", [0; 32]);
         (options.calls_max, options.warm_slots, options.pooled) = (calls_max, 4, pooled);
         build(&options).expect("an engine").calls
+    }
+
+    #[test]
+    fn no_grant_gives_more_than_the_pool_has() {
+        let most = model::LimitsPart::most();
+        let parts = [u64::from(CORE_INSTANCES_MAX), u64::from(TABLES_MAX), TABLE_ELEMENTS_MAX as u64];
+        assert_eq!([most.instances, most.tables, most.table_elements], parts.map(Some));
+        assert_eq!(most.memory_bytes, Some(MEMORY_BYTES_MAX as u64));
     }
 
     #[test]

@@ -31,9 +31,9 @@ pub struct Options {
     /// each call makes its own memories: slower, and no address space is reserved.
     pub pooled: bool,
     /// Idle instance slots that keep memory for the next call of the same plugin, beside
-    /// those that were ever in use at once. 32: 4 MiB of what a call touched each, and
-    /// some 256 KiB for connectors written in Rust. Calls that touch another 4 MiB each
-    /// time can make a slot keep more, up to their limit of memory.
+    /// those that were ever in use at once. 32: each memory keeps up to 4 MiB of what a
+    /// call touched, and some 256 KiB for connectors written in Rust. Calls that touch
+    /// other places each time can make it keep more, up to their limit of memory.
     pub warm_slots: u32,
     /// The largest component that is compiled. 32 MiB: Python's runtime has 18.
     pub wasm_bytes_max: usize,

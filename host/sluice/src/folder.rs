@@ -2,7 +2,7 @@
 //!
 //! Everything in it is the user's alone: folder 0700, files 0600.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -85,18 +85,25 @@ impl Folder {
         }
     }
 
-    /// With a store in it, or empty; an administrator may write the ceiling first.
+    /// With a store in it, or empty but for what an administrator may write first.
     fn is_ours(&self) -> io::Result<bool> {
         if self.store().exists() {
             return Ok(true);
         }
         for entry in fs::read_dir(&self.0)? {
-            if entry?.path() != self.ceiling() {
+            let entry = entry?;
+            let named = [self.ceiling(), self.roots()].contains(&entry.path());
+            if !named || !is_own_file(&entry.metadata()?) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
+}
+
+/// A plain file of this user that not everybody may write to.
+fn is_own_file(found: &Metadata) -> bool {
+    found.is_file() && found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o002 == 0
 }
 
 fn foreign(path: &Path, is_folder: bool) -> Stop {

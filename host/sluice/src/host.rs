@@ -115,7 +115,9 @@ fn open_egress(folder: &Folder) -> Result<Arc<Egress>, Stop> {
 
 fn read_ceiling(folder: &Folder, given: Option<&Path>) -> Result<Ceiling, Stop> {
     let own = folder.ceiling();
-    if given.is_none() && !own.exists() {
+    // A link that leads nowhere is there: it is never replaced by what allows more.
+    let is_missing = matches!(std::fs::symlink_metadata(&own), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    if given.is_none() && is_missing {
         write_whole(&own, CEILING.as_bytes()).map_err(|error| unusable(&own, &error))?;
     }
     let path = given.unwrap_or(&own);

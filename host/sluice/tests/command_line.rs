@@ -144,11 +144,37 @@ fn a_folder_with_other_things_is_left_alone() {
 fn a_ceiling_may_be_there_before_anything_else() {
     let bench = Bench::new();
     std::fs::create_dir(bench.path("data")).unwrap();
+    bench.write("data/ceiling.toml", "version = 7\n");
+    let ended = bench.run(&["flow", "list"]);
+    assert!(ended.code != 0 && ended.err.contains("ceiling.toml"), "this ceiling is the one that holds: {}", ended.err);
     bench.write("data/ceiling.toml", "version = 1\nallowed = []\n");
     let ended = bench.run(&["flow", "list"]);
     assert_eq!(ended.code, 0, "{}", ended.err);
     let kept = std::fs::read_to_string(bench.path("data/ceiling.toml")).unwrap();
-    assert_eq!(kept, "version = 1\nallowed = []\n", "it is the administrator's");
+    assert_eq!((kept.as_str(), bench.mode("data")), ("version = 1\nallowed = []\n", 0o700));
+}
+
+#[test]
+fn a_ceiling_does_not_make_a_folder_the_hosts() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("data")).unwrap();
+    bench.write("data/ceiling.toml", "version = 1\nallowed = []\n");
+    bench.write("data/letter.txt", "dear");
+    assert!(bench.run(&["flow", "list"]).err.contains("holds other things"));
+    std::fs::remove_file(bench.path("data/letter.txt")).unwrap();
+    std::fs::remove_file(bench.path("data/ceiling.toml")).unwrap();
+    std::os::unix::fs::symlink(bench.path("nowhere"), bench.path("data/ceiling.toml")).unwrap();
+    assert!(bench.run(&["flow", "list"]).err.contains("holds other things"), "a link is not the administrator's file");
+}
+
+#[test]
+fn a_ceiling_that_leads_nowhere_is_not_replaced() {
+    let bench = Bench::new();
+    assert_eq!(bench.run(&["flow", "list"]).code, 0);
+    std::fs::remove_file(bench.path("data/ceiling.toml")).unwrap();
+    std::os::unix::fs::symlink(bench.path("nowhere"), bench.path("data/ceiling.toml")).unwrap();
+    assert_ne!(bench.run(&["flow", "list"]).code, 0);
+    assert!(bench.path("data/ceiling.toml").is_symlink());
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use egress::SendError;
-use model::Failure;
+use model::{Failure, Limits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::server::{Server, answer, in_pieces, plain};
-use crate::world::{Given, World, get, post};
+use crate::world::{Given, World, get, post, with_header};
 
 const ZEROS: &[u8] = include_bytes!("../data/zeros-4-mib.gz");
 
@@ -102,6 +102,27 @@ async fn a_head_too_large_is_refused() {
     let session = world.session(&Given::ports(&[server.port()]));
     let outcome = session.send(get("{base-url}/")).await;
     assert_eq!(outcome, Err(SendError::LimitExceeded { which: "response_header_bytes", limit: 64 << 10 }));
+}
+
+#[tokio::test]
+async fn a_grant_may_give_smaller_heads() {
+    let world = World::new();
+    let server = Server::start(|_| answer(200, &[("x-long", &"v".repeat(300))], "")).await;
+    let limited = |change: fn(&mut Limits)| {
+        let mut given = Given::ports(&[server.port()]);
+        change(&mut given.limits);
+        world.session(&given)
+    };
+    let exceeded = |which, limit| Err(SendError::LimitExceeded { which, limit });
+    let two = || with_header(with_header(get("{base-url}/"), "x-a", "1"), "x-b", "2");
+    assert_eq!(limited(|limits| limits.request_headers = 1).send(two()).await, exceeded("request_headers", 1));
+    let small = limited(|limits| limits.request_header_bytes = 7);
+    assert_eq!(small.send(two()).await, exceeded("request_header_bytes", 7));
+    let long = get(format!("{{base-url}}/?q={}", "ä".repeat(10)));
+    assert_eq!(limited(|limits| limits.url_bytes = 60).send(long).await, exceeded("url_bytes", 60), "as it is sent");
+    assert_eq!(server.seen().len(), 0, "nothing has left");
+    let session = limited(|limits| limits.response_header_bytes = 200);
+    assert_eq!(session.send(get("{base-url}/")).await, exceeded("response_header_bytes", 200));
 }
 
 #[tokio::test]

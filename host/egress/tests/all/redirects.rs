@@ -118,6 +118,17 @@ async fn redirects_count_as_requests() {
 }
 
 #[tokio::test]
+async fn a_redirects_url_has_the_same_limit() {
+    let (world, target) = (World::new(), plain().await);
+    let source = redirecting(302, target.url(&format!("/?q={}", "x".repeat(200)))).await;
+    let mut given = Given::ports(&[source.port(), target.port()]);
+    given.limits.url_bytes = 100;
+    let outcome = world.session(&given).send(post("{base-url}/", "hello")).await;
+    assert_eq!(outcome, Err(SendError::LimitExceeded { which: "url_bytes", limit: 100 }));
+    assert_eq!((source.seen().len(), target.seen().len()), (1, 0));
+}
+
+#[tokio::test]
 async fn a_redirect_without_a_place_is_the_answer() {
     let world = World::new();
     let server = Server::start(|_| answer(302, &[], "look elsewhere")).await;

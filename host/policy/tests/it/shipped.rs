@@ -57,7 +57,7 @@ fn the_shipped_documents_parse_print_and_fit() {
 #[test]
 fn what_does_not_fit_is_told_beforehand() {
     let grant = "version = 1\nplugin = \"slack\"\naddresses = [\"127.0.0.1:80\"]\n[operations.post-mesage]\n\
-         [operations.update-message]\ndestinations = [\"POST http://slack.com:8080/other\"]\n[operations.check]\n[limits]\nrequests = 9000";
+         [operations.update-message]\ndestinations = [\"POST http://slack.com:8080/other\"]\n[operations.check]\n[limits]\nrequests = 9000\nhandles = 5000";
     let grant = Grant::parse(grant, "grant.toml").unwrap();
     let mut manifest = slack();
     manifest.limits.wall_ms = Some(50_000);
@@ -72,7 +72,7 @@ fn what_does_not_fit_is_told_beforehand() {
     ];
     assert_eq!(codes(uncovered(&manifest, &grant)), wanted);
     let ceiling = Ceiling::parse(&read("ceiling.toml"), "ceiling.toml").unwrap();
-    assert_eq!(codes(beyond(&ceiling, &grant)), ["beyond-ceiling"; 3]);
+    assert_eq!(codes(beyond(&ceiling, &grant)), ["beyond-ceiling"; 4]);
 }
 
 #[test]
