@@ -60,8 +60,8 @@ impl Egress {
     }
 
     /// The way out of one call.
-    pub fn session(self: &Arc<Self>, spec: SessionSpec) -> Session {
-        Session::new(Arc::clone(self), spec)
+    pub fn session(self: &Arc<Self>, spec: SessionSpec) -> Arc<Session> {
+        Arc::new(Session::new(Arc::clone(self), spec))
     }
 }
 

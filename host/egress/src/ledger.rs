@@ -124,9 +124,11 @@ impl Ledger {
     }
 
     /// Lets nothing leave any more, and breaks off what is leaving. What [`Self::sent`]
-    /// says afterwards stays true.
+    /// says afterwards stays true. Whoever closes it again does nothing.
     pub(crate) fn close(&self) {
-        self.left.fetch_or(CLOSED, Ordering::SeqCst);
+        if self.left.fetch_or(CLOSED, Ordering::SeqCst) & CLOSED != 0 {
+            return;
+        }
         let paces: Vec<Arc<Pace>> = self.entries().paces.iter().map(|(_, pace)| pace.clone()).collect();
         paces.iter().for_each(|pace| pace.stop());
     }

@@ -38,5 +38,5 @@ pub use ledger::Entry;
 pub use message::{Request, Response, SendError, StreamRequest};
 pub use options::{EgressOptions, StartError};
 pub use resolve::{Resolve, SystemResolver};
-pub use session::{CallSlots, Session, SessionSpec};
+pub use session::{CallSlots, Lent, Session, SessionSpec};
 pub use transport::{BodyStream, Incoming, Outgoing, Transport, TransportError};

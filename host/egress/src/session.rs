@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use memchr::memmem::Finder;
+use memchr::memmem;
 use model::{AccessRecord, ConnectionId, Credential, Digest, Failure, Limits};
 use policy::Authority;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -34,9 +34,22 @@ pub struct SessionSpec {
     pub limits: Limits,
     /// When the call ends, whatever it does.
     pub deadline: Instant,
+    /// A secret that its requests may carry beside.
+    pub lent: Option<Lent>,
 }
 
-/// The way out of one call. Share it in an `Arc`.
+/// A secret that a connector may have written into a body, without seeing it: wherever
+/// the reference is in the body of a request that may carry the credential, the host
+/// writes the secret instead. What comes back is scrubbed of it.
+#[derive(Debug)]
+pub struct Lent {
+    /// What the connector writes.
+    pub reference: String,
+    /// What is sent.
+    pub secret: SecretString,
+}
+
+/// The way out of one call.
 pub struct Session {
     pub(crate) egress: Arc<Egress>,
     pub(crate) spec: SessionSpec,
@@ -44,14 +57,7 @@ pub struct Session {
     /// Looked up by the first request: most calls make none.
     gates: OnceLock<OwnGates>,
     scrubber: OnceLock<Scrubber>,
-    lent: Option<Lent>,
     open: Arc<Open>,
-}
-
-/// A secret that a connector may have written into a body, without seeing it.
-struct Lent {
-    reference: Finder<'static>,
-    secret: SecretString,
 }
 
 struct OwnGates {
@@ -111,33 +117,23 @@ impl Session {
             ledger: Ledger::default(),
             gates: OnceLock::new(),
             scrubber: OnceLock::new(),
-            lent: None,
             open: Arc::default(),
         }
     }
 
-    /// Lends a secret: wherever `reference` is in the body of a request that may carry
-    /// the credential, the host writes the secret instead. What comes back is scrubbed
-    /// of it. Before the first request.
-    #[must_use]
-    pub fn lending(mut self, reference: &str, secret: SecretString) -> Self {
-        self.lent = Some(Lent { reference: Finder::new(reference).into_owned(), secret });
-        self
-    }
-
     /// Whether a secret is lent.
     pub(crate) fn lends(&self) -> bool {
-        self.lent.is_some()
+        self.spec.lent.is_some()
     }
 
     /// The body with the lent secret in the places of its reference.
     pub(crate) fn fill(&self, body: &Bytes) -> Bytes {
-        let Some(Lent { reference, secret }) = &self.lent else { return body.clone() };
+        let Some(Lent { reference, secret }) = &self.spec.lent else { return body.clone() };
         let (mut filled, mut at) = (Vec::new(), 0);
-        for start in reference.find_iter(body) {
+        for start in memmem::find_iter(body, reference) {
             filled.extend_from_slice(&body[at..start]);
             filled.extend_from_slice(secret.expose_secret().as_bytes());
-            at = start + reference.needle().len();
+            at = start + reference.len();
         }
         if at == 0 {
             return body.clone();
@@ -225,7 +221,7 @@ impl Session {
     }
 
     pub(crate) fn scrubber(&self) -> &Scrubber {
-        let lent = self.lent.as_ref().map(|lent| lent.secret.expose_secret());
+        let lent = self.spec.lent.as_ref().map(|lent| lent.secret.expose_secret());
         self.scrubber.get_or_init(|| Scrubber::new(&self.spec.credential, lent))
     }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use egress::SessionSpec;
+use egress::{Lent, SessionSpec};
 use model::{AccessRecord, Credential, Environment, Failure, FieldId, FieldProblem, OperationId, Schema};
 use sandbox::{
     Answer, Call, CallContext, Callback, ContextConnection, Delivery, KeyRing, LogLine, Position, Report, Services,
@@ -242,18 +242,17 @@ impl Engine {
         let mut limits = authority.limits();
         limits.wall_ms = limits.wall_ms.min(whom.timeout_ms.unwrap_or(u64::MAX));
         let base_url = authority.base_url().map(|base| base.url().to_string());
-        let mut session = self.0.egress.session(SessionSpec {
+        let lent = target.lent().map(|secret| Lent { reference: self.new_reference(), secret: secret.clone() });
+        let reference = lent.as_ref().map(|lent| lent.reference.clone());
+        let session = self.0.egress.session(SessionSpec {
             digest: installed.record.digest,
             connection: connection.map(|connection| connection.record.id.clone()),
             authority,
             credential: connection.map_or(Credential::None, |connection| connection.secrets.credential.clone()),
             limits,
             deadline: tokio::time::Instant::now() + SLOT_WITHIN + Duration::from_millis(limits.wall_ms),
+            lent,
         });
-        let reference = target.lent().map(|secret| (self.new_reference(), secret.clone()));
-        if let Some((reference, secret)) = &reference {
-            session = session.lending(reference, secret.clone());
-        }
         let Ok(_slots) = tokio::time::timeout(SLOT_WITHIN, session.enter()).await else {
             return Err(Failure::RateLimited { retry_after_ms: Some(SLOT_AGAIN_MS) });
         };
@@ -278,9 +277,9 @@ impl Engine {
                 scopes: connection.record.scopes.iter().map(ToString::to_string).collect(),
             }),
         };
-        let work = work(target, reference.map(|(reference, _)| reference));
+        let work = work(target, reference);
         let services = self.services(installed, connection, flow.as_deref(), whom.environment);
-        let mut report = component.call(Call { work, context, limits, session, services }).await;
+        let mut report = component.call(Call { work, context, session, services }).await;
         if let (Ok(answer), Some(operation)) = (&report.outcome, &operation)
             && let Err(failure) = check_answer(installed, operation, answer)
         {

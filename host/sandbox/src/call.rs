@@ -1,7 +1,9 @@
 //! One call of a connector: what goes in, what comes back. Plain data.
 
+use std::sync::Arc;
+
 use egress::Session;
-use model::{AccessRecord, Failure, FieldId, Limits, OperationId};
+use model::{AccessRecord, Failure, FieldId, OperationId};
 
 use crate::log::LogLine;
 use crate::services::Services;
@@ -13,10 +15,8 @@ pub struct Call {
     pub work: Work,
     /// What the connector may know of the call.
     pub context: CallContext,
-    /// How much it may use; from the authority of its session.
-    pub limits: Limits,
-    /// Its way out.
-    pub session: Session,
+    /// Its way out, and how much it may use.
+    pub session: Arc<Session>,
     /// What the host does for it beside.
     pub services: Services,
 }
@@ -126,7 +126,7 @@ pub struct Callback {
     /// The address of the flow's webhook.
     pub url: String,
     /// The reference under which the session lends the host-made secret
-    /// (`egress::Session::lending`); none: there is no secret.
+    /// (`egress::Lent`); none: there is no secret.
     pub secret: Option<String>,
 }
 

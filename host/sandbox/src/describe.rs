@@ -21,7 +21,7 @@ use crate::state::State;
 /// A manifest. 1 MiB: a connector with 100 operations has 200 KiB.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 /// Language runtimes need more to start than a later call is granted.
-const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     memory_bytes: 256 << 20,
     cpu_ms: 10_000,
     wall_ms: 30_000,
@@ -61,7 +61,7 @@ impl Inner {
         let clock = self.options.clock_ms.clone();
         let context = CallContext::default();
         let mut store =
-            self.store(State::new(None, Services::default(), context, LIMITS, (began, deadline), meter.clone(), clock));
+            self.store(State::new(None, Services::default(), context, (began, deadline), meter.clone(), clock));
         let ended = self.run(deadline, meter, describe(plugin, &mut store)).await;
         let size = |text: String, limits: &Limits| {
             if text.len() as u64 <= limits.output_bytes {

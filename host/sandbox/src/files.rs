@@ -49,9 +49,9 @@ impl files::Host for State {
 
     async fn read(&mut self, path: String, offset: u64, max_bytes: u32) -> Result<Vec<u8>, files::FileError> {
         // What is read is held in memory, by the host and then by the guest.
-        let limit = match self.limits.memory_bytes < self.limits.response_bytes {
-            true => ("memory_bytes", self.limits.memory_bytes),
-            false => ("response_bytes", self.limits.response_bytes),
+        let limit = match self.limits().memory_bytes < self.limits().response_bytes {
+            true => ("memory_bytes", self.limits().memory_bytes),
+            false => ("response_bytes", self.limits().response_bytes),
         };
         let access = Access { method: "READ", write: false, sent_bytes: 0 };
         let work = move |folder: &Folder, path: &FilePath| folder.read(path, offset, max_bytes.into(), limit);
@@ -149,7 +149,7 @@ impl State {
             return Err(FileError::Limit { which: "file_changes", limit: CHANGES_MAX });
         }
         self.folders.changes += 1;
-        let limit = self.limits.file_bytes;
+        let limit = self.limits().file_bytes;
         let written = self.folders.written.saturating_add(bytes);
         if written > limit {
             return Err(FileError::Limit { which: "file_bytes", limit });

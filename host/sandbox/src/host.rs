@@ -82,7 +82,7 @@ impl context::Host for State {
     fn remaining_ms(&mut self) -> u64 {
         if self.session.is_none() {
             // The same in both descriptions.
-            return self.limits.wall_ms;
+            return self.limits().wall_ms;
         }
         let left = self.deadline.saturating_duration_since(Instant::now());
         u64::try_from(left.as_millis()).unwrap_or(u64::MAX)

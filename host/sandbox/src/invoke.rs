@@ -34,19 +34,19 @@ impl Sandbox {
     /// latest; dropping the future ends it at once.
     pub async fn call(&self, plugin: &Plugin, call: Call) -> Report {
         let began = Instant::now();
-        let deadline = began + wall(&call.limits);
+        let deadline = began + wall(call.session.limits());
         let _room = match self.0.room.enter(deadline).await {
             Ok(room) => room,
             Err(busy) => return not_begun(&call, busy, began),
         };
-        let Call { work, context, limits, session, services } = call;
+        let Call { work, context, session, services } = call;
+        let meter = self.0.meter(session.limits(), plugin.0.digest);
         let mut store = self.0.store(State::new(
             Some(session),
             services,
             context,
-            limits,
             (began, deadline),
-            self.0.meter(&limits, plugin.0.digest),
+            meter,
             self.0.options.clock_ms.clone(),
         ));
         let outcome = self.0.work(&plugin.0, &mut store, work).await;
@@ -61,7 +61,7 @@ impl Inner {
 
     /// A store with every limit set.
     pub(crate) fn store(&self, state: State) -> Store<State> {
-        let host_call_bytes = host_call_bytes(&state.limits);
+        let host_call_bytes = host_call_bytes(state.limits());
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(usize::try_from(host_call_bytes).unwrap_or(usize::MAX));
@@ -77,6 +77,8 @@ impl Inner {
         meter: Arc<Meter>,
         future: impl Future<Output = Returned<T>>,
     ) -> Ended<T> {
+        // Here, since it is large and would be copied on its way through those below.
+        let future = pin!(future);
         let _ticking = self.ticker.enter();
         match until(deadline, meter.run(future)).await {
             Some(Ok(returned)) => Ended::Returned(returned),

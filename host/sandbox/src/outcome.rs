@@ -61,13 +61,13 @@ impl<T> Ended<T> {
         check: impl FnOnce(T, &Limits) -> Result<Answer, Failure>,
     ) -> Result<Answer, Failure> {
         let failure = match self {
-            Self::Returned(Ok(value)) => match check(value, &state.limits) {
+            Self::Returned(Ok(value)) => match check(value, state.limits()) {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             },
             Self::Returned(Err(error)) => to_failure(error, |text| state.scrub(text)),
             Self::Trapped(error) => state.trapped(&error),
-            Self::TimedOut => exceeded("wall_ms", state.limits.wall_ms),
+            Self::TimedOut => exceeded("wall_ms", state.limits().wall_ms),
         };
         Err(state.overrule(failure))
     }
@@ -101,21 +101,22 @@ impl State {
 
     fn trapped(&self, error: &wasmtime::Error) -> Failure {
         if self.meter.exceeded() {
-            return exceeded("cpu_ms", self.limits.cpu_ms);
+            return exceeded("cpu_ms", self.limits().cpu_ms);
         }
         if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
             return exceeded("stack_bytes", STACK_BYTES as u64);
         }
         if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
-            return exceeded("handles", self.limits.handles);
+            return exceeded("handles", self.limits().handles);
         }
         let cause = error.root_cause().to_string();
         if cause.contains(HOST_CALL_FUEL) {
-            return exceeded("host_call_bytes", host_call_bytes(&self.limits));
+            return exceeded("host_call_bytes", host_call_bytes(self.limits()));
         }
-        for (words, which, limit) in
-            [(TOO_MANY_INSTANCES, "instances", self.limits.instances), (TOO_MANY_TABLES, "tables", self.limits.tables)]
-        {
+        for (words, which, limit) in [
+            (TOO_MANY_INSTANCES, "instances", self.limits().instances),
+            (TOO_MANY_TABLES, "tables", self.limits().tables),
+        ] {
             if cause.contains(words) {
                 return exceeded(which, limit);
             }

@@ -11,6 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use crate::call::CallContext;
 use crate::crypto::CryptoUse;
+use crate::describe::LIMITS as DESCRIBING_LIMITS;
 use crate::folders::Folders;
 use crate::limiter::Limiter;
 use crate::meter::Meter;
@@ -24,7 +25,6 @@ pub(crate) struct State {
     /// None while a connector describes itself: then every access is denied.
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) context: CallContext,
-    pub(crate) limits: Limits,
     /// When the call ends, whatever it does.
     pub(crate) deadline: Instant,
     pub(crate) limiter: Limiter,
@@ -46,24 +46,23 @@ pub(crate) struct State {
 impl State {
     /// The state of a call that begins now.
     pub(crate) fn new(
-        session: Option<Session>,
+        session: Option<Arc<Session>>,
         services: Services,
         context: CallContext,
-        limits: Limits,
         (began, deadline): (Instant, Instant),
         meter: Arc<Meter>,
         clock_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
     ) -> Self {
+        let limits = limits_of(session.as_deref());
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
         Self {
-            session: session.map(Arc::new),
-            context,
-            limits,
-            deadline,
-            limiter: Limiter::new(&limits),
-            meter,
+            limiter: Limiter::new(limits),
             log: SharedLog::new(limits.log_bytes, began),
+            session,
+            context,
+            deadline,
+            meter,
             folders: Folders::default(),
             clock_ms,
             refused: None,
@@ -74,6 +73,11 @@ impl State {
             http: None,
             table,
         }
+    }
+
+    /// How much the call may use.
+    pub(crate) fn limits(&self) -> &Limits {
+        limits_of(self.session.as_deref())
     }
 
     /// Remembers the first limit that a host function refused to exceed.
@@ -89,6 +93,11 @@ impl State {
         }
         drop(std::mem::take(&mut self.table));
     }
+}
+
+/// Of a call, or of a description, which has no session.
+fn limits_of(session: Option<&Session>) -> &Limits {
+    session.map_or(&DESCRIBING_LIMITS, Session::limits)
 }
 
 impl Drop for State {

@@ -212,7 +212,7 @@ impl State {
         let began = Instant::now();
         let mut record = self.record_file(access, path, rule, began);
         record.error = Some(format!("{UNTOUCHED} yet"));
-        let limit = self.limits.file_bytes;
+        let limit = self.limits().file_bytes;
         Ok(Saving {
             record: session.record(record),
             session: session.clone(),

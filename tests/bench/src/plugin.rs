@@ -88,11 +88,11 @@ impl Ready {
             credential: self.credential.clone(),
             limits,
             deadline: tokio::time::Instant::now() + Duration::from_millis(limits.wall_ms),
+            lent: None,
         });
         let call = Call {
             work: Work::Invoke { operation: self.operation.clone(), input: input.to_owned() },
             context: self.context.clone(),
-            limits,
             session,
             services: Services::default(),
         };

@@ -84,7 +84,7 @@ impl Guarded {
     }
 
     /// A call that may do what these rules say, and reach its own service.
-    pub(crate) fn session(&self, rules: &[String]) -> Result<Session> {
+    pub(crate) fn session(&self, rules: &[String]) -> Result<Arc<Session>> {
         let digest = Digest::of(b"siege");
         let authority = match self.authority(&digest, rules) {
             Ok(authority) => authority,
@@ -98,6 +98,7 @@ impl Guarded {
             credential: Credential::Bearer { token: CREDENTIAL.into() },
             limits: Limits { requests_per_minute: 1 << 40, concurrency: 1 << 20, ..Limits::default() },
             deadline: Instant::now() + Duration::from_secs(60),
+            lent: None,
         }))
     }
 

@@ -47,11 +47,12 @@ impl SimConnector {
     }
 
     async fn perform(&self, call: Call) -> Report {
-        let Call { work, context, limits, session, .. } = call;
-        let wall = Duration::from_millis(limits.wall_ms);
+        let Call { work, context, session, .. } = call;
+        let wall_ms = session.limits().wall_ms;
+        let wall = Duration::from_millis(wall_ms);
         let outcome = match tokio::time::timeout(wall, self.work(work, &context, &session)).await {
             Ok(outcome) => outcome.map_err(|failure| session.verdict().unwrap_or(failure)),
-            Err(_) => Err(Failure::LimitExceeded { which: "wall_ms".to_owned(), limit: limits.wall_ms }),
+            Err(_) => Err(Failure::LimitExceeded { which: "wall_ms".to_owned(), limit: wall_ms }),
         };
         if let Some(world) = &self.0 {
             world.switch.hold().await;

@@ -173,9 +173,8 @@ async fn echoes_are_cut_out_of_final_urls_and_records() {
 async fn a_lent_secret_is_written_for_the_own_service_alone() {
     const REFERENCE: &str = "sluicegate-secret-0123456789abcdef";
     let (world, own, other) = (World::new(), plain().await, plain().await);
-    let session = world
-        .session(&Given::ports(&[own.port(), other.port()]).bearer(SECRET))
-        .lending(REFERENCE, "made-by-the-host".into());
+    let given = Given::ports(&[own.port(), other.port()]).bearer(SECRET);
+    let session = world.session(&given.lending(REFERENCE, "made-by-the-host"));
     let body = "{\"secret\":\"sluicegate-secret-0123456789abcdef\",\"again\":\"sluicegate-secret-0123456789abcdef\"}";
     session.send(post("{base-url}/hooks", body)).await.expect("answered");
     session.send(post(other.url("/canary"), body)).await.expect("answered");

@@ -99,7 +99,7 @@ fn begins_stream(mut frames: &[u8]) -> bool {
     false
 }
 
-async fn ask(steps: Vec<Step>) -> (Session, Result<Response, SendError>) {
+async fn ask(steps: Vec<Step>) -> (Arc<Session>, Result<Response, SendError>) {
     let (server, pem) = doing(steps).await;
     let world = World::with(|options| {
         options.extra_roots_pem = pem;

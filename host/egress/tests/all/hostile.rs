@@ -1,6 +1,7 @@
 //! Servers that do by hand what no honest one does: slow, endless, or far too much.
 //! Each ends bounded in time and memory, with an outcome that says what it was.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -73,7 +74,7 @@ async fn ask(
     world: &World,
     server: &Server,
     change: impl FnOnce(&mut Given),
-) -> (Session, Result<Response, SendError>) {
+) -> (Arc<Session>, Result<Response, SendError>) {
     let mut given = Given::ports(&[server.port()]);
     given.limits.response_bytes = 64 << 10;
     change(&mut given);

@@ -64,7 +64,7 @@ fn asking(request: Request) -> StreamRequest {
 #[tokio::test]
 async fn bodies_are_sent_in_pieces_with_their_length_if_it_is_known() {
     let (world, server) = (World::new(), plain().await);
-    let session = Arc::new(world.session(&Given::ports(&[server.port()]).bearer(TOKEN)));
+    let session = world.session(&Given::ports(&[server.port()]).bearer(TOKEN));
     for (bytes, length, coding) in [(Some(8), "8", ""), (None, "", "chunked")] {
         let body = read(&session, put(written(&["four", "more"], bytes))).await.expect("answered");
         assert_eq!(body, b"ok");
@@ -98,7 +98,7 @@ async fn only_whole_bodies_arrive_whole() {
         let server = plain().await;
         let mut given = Given::ports(&[server.port()]);
         given.limits.request_bytes = 8;
-        let session = Arc::new(world.session(&given));
+        let session = world.session(&given);
         let error = send(&session, put(source)).await.map(|response| response.status).expect_err(wanted);
         let record = session.records().pop().expect("a record");
         assert!(record.error.as_deref().is_some_and(|error| error.contains(wanted)), "{wanted}: {record:?}");
@@ -111,7 +111,7 @@ async fn only_whole_bodies_arrive_whole() {
     let server = plain().await;
     let mut given = Given::ports(&[server.port()]);
     given.limits.request_bytes = 4;
-    let session = Arc::new(world.session(&given));
+    let session = world.session(&given);
     let outcome = send(&session, put(written(&["fives"], Some(5)))).await.map(|response| response.status);
     assert_eq!(outcome, Err(SendError::LimitExceeded { which: "request_bytes", limit: 4 }));
     assert!(!session.sent() && server.connections() == 0, "it was known before");
@@ -121,7 +121,7 @@ async fn only_whole_bodies_arrive_whole() {
 async fn redirects_are_shown_or_followed() {
     let (world, target) = (World::new(), plain().await);
     let first = redirecting(307, target.url("/there")).await;
-    let session = Arc::new(world.session(&Given::ports(&[first.port(), target.port()]).bearer(TOKEN)));
+    let session = world.session(&Given::ports(&[first.port(), target.port()]).bearer(TOKEN));
     let shown = StreamRequest { shows_redirects: true, ..asking(get("{base-url}/")) };
     let response = send(&session, shown).await.expect("answered");
     assert_eq!(response.status, 307);
@@ -160,7 +160,7 @@ async fn what_fetch_is_denied_streams_are_denied() {
         with_header(get(place.clone()), "range", "bytes=0-1"),
         with_header(get(place.clone()), "x-a", "b\r\nc: d"),
     ] {
-        let (whole, streamed) = (world.session(&given), Arc::new(world.session(&given)));
+        let (whole, streamed) = (world.session(&given), world.session(&given));
         let fetched = whole.send(request.clone()).await.map(|response| response.status);
         let read = send(&streamed, asking(request.clone())).await.map(|response| response.status);
         assert_eq!(read, fetched, "{request:?}");
@@ -185,7 +185,7 @@ async fn a_secret_is_scrubbed_wherever_the_answer_is_cut() {
     for piece in [1, 3, 7, 19, 1_000] {
         let text = format!("<{TOKEN}> {} {TOKEN}", hex::encode(TOKEN));
         let server = Server::start(move |_| in_pieces(&[("x-echo", TOKEN)], text.as_bytes(), piece)).await;
-        let session = Arc::new(world.session(&Given::ports(&[server.port()]).bearer(TOKEN)));
+        let session = world.session(&Given::ports(&[server.port()]).bearer(TOKEN));
         let response = send(&session, asking(get("{base-url}/"))).await.expect("answered");
         assert!(response.headers.contains(&("x-echo".to_owned(), "[redacted]".to_owned())));
         let pieces: Vec<Bytes> = response.body.map(|piece| piece.expect("read")).collect().await;
@@ -202,7 +202,7 @@ async fn answers_are_cut_at_their_limit() {
     given.limits.memory_bytes = 1 << 10;
     for (limit, fits) in [(1 << 20, true), ((1 << 20) - 1, false)] {
         given.limits.response_bytes = limit;
-        let session = Arc::new(world.session(&given));
+        let session = world.session(&given);
         let outcome = read(&session, asking(get("{base-url}/"))).await.map(|body| body.len());
         let error = SendError::LimitExceeded { which: "response_bytes", limit };
         assert_eq!(outcome, if fits { Ok(1 << 20) } else { Err(error) });
@@ -221,7 +221,7 @@ async fn only_waiting_for_the_remote_counts_as_idle() {
     let idle_timeout = Duration::from_millis(60);
     let world = World::with(|options| options.idle_timeout = idle_timeout);
     let server = Server::start(|_| in_pieces(&[], b"onetwo", 3)).await;
-    let session = Arc::new(world.session(&Given::ports(&[server.port()])));
+    let session = world.session(&Given::ports(&[server.port()]));
     let mut body = send(&session, asking(get("{base-url}/"))).await.expect("answered").body;
     tokio::time::sleep(idle_timeout * 2).await;
     assert_eq!(body.next().await.expect("a piece").expect("read"), "one", "the reader took its time");
@@ -235,14 +235,14 @@ async fn only_waiting_for_the_remote_counts_as_idle() {
     for (wish, wanted) in
         [(None, "sent nothing for 60 ms"), (Some(10), "sent nothing for 10 ms"), (Some(9_000), "60 ms")]
     {
-        let session = Arc::new(world.session(&Given::ports(&[stuck.port()])));
+        let session = world.session(&Given::ports(&[stuck.port()]));
         let idle_timeout = wish.map(Duration::from_millis);
         let error = read(&session, StreamRequest { idle_timeout, ..asking(get("{base-url}/")) }).await;
         assert!(matches!(&error, Err(SendError::Unreachable(why)) if why.contains(wanted)), "{error:?}");
     }
     let mut given = Given::ports(&[stuck.port()]);
     given.limits.wall_ms = 40;
-    let session = Arc::new(world.session(&given));
+    let session = world.session(&given);
     let error = read(&session, asking(get("{base-url}/"))).await;
     assert_eq!(error, Err(SendError::LimitExceeded { which: "wall_ms", limit: 40 }));
 }
@@ -256,7 +256,7 @@ async fn who_is_slow_with_a_body_is_told_apart() {
         std::future::pending::<()>().await;
     })
     .await;
-    let session = Arc::new(world.session(&Given::ports(&[server.port()])));
+    let session = world.session(&Given::ports(&[server.port()]));
     let body: Vec<_> = (0..64).map(|_| Ok(Bytes::from(vec![b'a'; 100_000]))).collect();
     let source = Box::new(Written { pieces: Some(body), bytes: Some(6_400_000), endless: false });
     let error = send(&session, put(Some(source))).await.map(|response| response.status);
@@ -264,7 +264,7 @@ async fn who_is_slow_with_a_body_is_told_apart() {
 
     let mut given = Given::ports(&[server.port()]);
     given.limits.wall_ms = 400;
-    let session = Arc::new(world.session(&given));
+    let session = world.session(&given);
     let source = Box::new(Written { pieces: Some(vec![Ok("half".into())]), bytes: Some(8), endless: true });
     let error = send(&session, put(Some(source))).await.map(|response| response.status);
     assert_eq!(error, Err(SendError::LimitExceeded { which: "wall_ms", limit: 400 }));
@@ -273,7 +273,7 @@ async fn who_is_slow_with_a_body_is_told_apart() {
 #[tokio::test]
 async fn nothing_leaves_once_the_call_is_over() {
     let (world, server) = (World::new(), plain().await);
-    let session = Arc::new(world.session(&Given::ports(&[server.port()])));
+    let session = world.session(&Given::ports(&[server.port()]));
     let departure = session.depart(asking(get("{base-url}/"))).expect("permitted");
     session.close();
     let error = departure.leave().await.map(|response| response.status);
@@ -285,7 +285,7 @@ async fn nothing_leaves_once_the_call_is_over() {
 #[tokio::test]
 async fn what_is_not_read_is_on_record() {
     let (world, server) = (World::new(), Server::start(|_| in_pieces(&[], &[b'a'; 1 << 20], 1_000)).await);
-    let session = Arc::new(world.session(&Given::ports(&[server.port()])));
+    let session = world.session(&Given::ports(&[server.port()]));
     let mut body = send(&session, asking(get("{base-url}/"))).await.expect("answered").body;
     let first = body.next().await.expect("a piece").expect("read").len();
     drop(body);
@@ -303,7 +303,7 @@ async fn what_is_not_read_is_on_record() {
 async fn a_lent_secret_is_written_into_streamed_bodies() {
     let (world, server) = (World::new(), plain().await);
     let given = Given::ports(&[server.port()]).bearer(TOKEN);
-    let session = Arc::new(world.session(&given).lending("REFERENCE", "the-hosts-secret".into()));
+    let session = world.session(&given.lending("REFERENCE", "the-hosts-secret"));
     read(&session, put(written(&["a REFE", "RENCE b"], None))).await.expect("answered");
     assert_eq!(&server.seen()[0].body[..], b"a the-hosts-secret b");
 }
@@ -311,7 +311,7 @@ async fn a_lent_secret_is_written_into_streamed_bodies() {
 #[tokio::test]
 async fn records_of_endless_words_are_short() {
     let (world, server) = (World::new(), plain().await);
-    let session = Arc::new(world.session(&Given::ports(&[server.port()])));
+    let session = world.session(&Given::ports(&[server.port()]));
     let long = "a".repeat(10_000);
     for request in [
         get(format!("ftp://{long}.example.com/")),
@@ -382,7 +382,7 @@ async fn a_body_goes_no_further_than_its_request() {
     ] {
         let mut given = Given::ports(&[early.port(), away.port(), target.port()]);
         given.limits.request_bytes = u64::MAX;
-        let session = Arc::new(world.session(&given));
+        let session = world.session(&given);
         let kept = Arc::new(());
         let request = Request { method: "PUT".to_owned(), ..get(place) };
         let source: Option<Box<dyn Source>> = Some(Box::new(Endless(Some(kept.clone()))));
@@ -403,7 +403,7 @@ async fn a_body_goes_no_further_than_its_request() {
 #[tokio::test]
 async fn what_was_sent_is_on_record_when_the_call_is_cut_off() {
     let (world, server) = (World::new(), greedy(String::new()).await);
-    let session = Arc::new(world.session(&Given::ports(&[server.port()])));
+    let session = world.session(&Given::ports(&[server.port()]));
     let source = Box::new(Written { pieces: Some(vec![Ok("half".into())]), bytes: Some(8), endless: true });
     let departure = session.depart(put(Some(source))).expect("permitted");
     let leaving = tokio::spawn(departure.leave());
@@ -435,7 +435,7 @@ impl Source for Watched {
 async fn a_body_that_is_held_is_whole_and_waits_for_its_slot() {
     let (world, server) = (World::new(), plain().await);
     let mut given = Given::ports(&[server.port()]).bearer(TOKEN);
-    let lending = |given: &Given| Arc::new(world.session(given).lending("REFERENCE", "the-hosts-secret".into()));
+    let lending = |given: &Given| world.session(&given.clone().lending("REFERENCE", "the-hosts-secret"));
     for pieces in [&["four"][..], &["four", "more"]] {
         let error = send(&lending(&given), put(written(pieces, Some(5)))).await.map(|response| response.status);
         assert!(
@@ -446,7 +446,7 @@ async fn a_body_that_is_held_is_whole_and_waits_for_its_slot() {
     assert!(server.seen().is_empty());
 
     given.limits.concurrency = 1;
-    let other = Arc::new(world.session(&given));
+    let other = world.session(&given);
     let open = send(&other, asking(get("{base-url}/"))).await.expect("answered");
     let asked = Arc::new(AtomicBool::new(false));
     let body = Written { pieces: Some(vec![Ok("four".into())]), bytes: Some(4), endless: false };
@@ -466,7 +466,7 @@ async fn only_the_first_request_of_a_call_waits() {
     let (world, server) = (World::new(), Server::start(|_| in_pieces(&[], &[b'a'; 1 << 20], 1_000)).await);
     let mut given = Given::ports(&[server.port()]);
     given.limits.concurrency = 2;
-    let sessions = [(); 3].map(|()| Arc::new(world.session(&given)));
+    let sessions = [(); 3].map(|()| world.session(&given));
     let ask = |session: &Arc<Session>| session.depart(asking(get("{base-url}/"))).expect("permitted").leave();
     let wait = || SendError::RateLimited {
         why: "the connection reached its limit concurrency = 2".to_owned(),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use egress::{Egress, EgressOptions, Request, Resolve, Session, SessionSpec};
+use egress::{Egress, EgressOptions, Lent, Request, Resolve, Session, SessionSpec};
 use futures_util::future::BoxFuture;
 use model::{Credential, Digest, Environment, Limits, Manifest, parse_base_url};
 use policy::{Approval, Authority, Ceiling, ConnectionFacts, Grant, Subject};
@@ -77,7 +77,7 @@ impl World {
         self.clock.fetch_add(ms, Ordering::SeqCst);
     }
 
-    pub(crate) fn session(&self, given: &Given) -> Session {
+    pub(crate) fn session(&self, given: &Given) -> Arc<Session> {
         given.session(&self.egress)
     }
 }
@@ -93,6 +93,8 @@ pub(crate) struct Given {
     pub(crate) component: &'static str,
     pub(crate) connection: &'static str,
     pub(crate) environment: &'static str,
+    /// A reference, and what is written in its place.
+    pub(crate) lent: Option<(&'static str, &'static str)>,
 }
 
 impl Given {
@@ -107,6 +109,7 @@ impl Given {
             component: "component",
             connection: "account",
             environment: "test",
+            lent: None,
         }
     }
 
@@ -121,7 +124,11 @@ impl Given {
         Self { credential: Credential::Bearer { token: token.into() }, ..self }
     }
 
-    pub(crate) fn session(&self, egress: &Arc<Egress>) -> Session {
+    pub(crate) fn lending(self, reference: &'static str, secret: &'static str) -> Self {
+        Self { lent: Some((reference, secret)), ..self }
+    }
+
+    pub(crate) fn session(&self, egress: &Arc<Egress>) -> Arc<Session> {
         egress.session(SessionSpec {
             digest: Digest::of(self.component.as_bytes()),
             connection: self.base_url.is_some().then(|| self.connection.parse().expect("an id")),
@@ -129,6 +136,7 @@ impl Given {
             credential: self.credential.clone(),
             limits: self.limits,
             deadline: Instant::now() + Duration::from_secs(60),
+            lent: self.lent.map(|(reference, secret)| Lent { reference: reference.to_owned(), secret: secret.into() }),
         })
     }
 

@@ -121,6 +121,7 @@ impl World {
             credential: Credential::Bearer { token: "s3cr3t-t0ken".to_owned().into() },
             limits,
             deadline: tokio::time::Instant::now() + std::time::Duration::from_millis(limits.wall_ms),
+            lent: None,
         };
         let context = CallContext {
             attempt: 2,
@@ -133,7 +134,7 @@ impl World {
             }),
             ..CallContext::default()
         };
-        Call { work, context, limits, session: self.egress.session(spec), services: Services::default() }
+        Call { work, context, session: self.egress.session(spec), services: Services::default() }
     }
 
     /// Performs an operation of the misfit.

@@ -133,8 +133,8 @@ impl Stage {
         self.runtime.block_on(async {
             let deadline = Instant::now() + Duration::from_secs(60);
             let digest = *authority.digest();
-            let spec =
-                SessionSpec { digest, connection: None, authority, credential: Credential::None, limits, deadline };
+            let (connection, credential, lent) = (None, Credential::None, None);
+            let spec = SessionSpec { digest, connection, authority, credential, limits, deadline, lent };
             let session = egress.session(spec);
             let request = Request { method: method.to_owned(), url: url.to_owned(), ..Request::default() };
             // What it answers is told by what was seen; records tell which address was denied.

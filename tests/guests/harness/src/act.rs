@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use egress::{Session, SessionSpec};
+use egress::SessionSpec;
 use model::{Credential, Environment, KeyName, Manifest, parse_base_url};
 use policy::{Approval, Authority, Ceiling, ConnectionFacts, Grant, Subject};
 use sandbox::{Answer, Call, CallContext, Callback, Delivery, Plugin, Position, Report, Services, Work};
@@ -293,10 +293,11 @@ impl<'s> Act<'s> {
             false => Credential::None,
         };
         let deadline = Instant::now() + Duration::from_millis(limits.wall_ms);
-        let spec = SessionSpec { digest: plugin.digest(), connection, authority, credential, limits, deadline };
-        let session: Session = self.stage.egress.session(spec);
+        let (digest, lent) = (plugin.digest(), None);
+        let spec = SessionSpec { digest, connection, authority, credential, limits, deadline, lent };
+        let session = self.stage.egress.session(spec);
         let context = CallContext { attempt: self.attempt, environment: "test".to_owned(), ..CallContext::default() };
-        Ok(Call { work: self.work_of(manifest), context, limits, session, services: self.services.clone() })
+        Ok(Call { work: self.work_of(manifest), context, session, services: self.services.clone() })
     }
 
     fn work_of(&self, manifest: &Manifest) -> Work {

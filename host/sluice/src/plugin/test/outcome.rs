@@ -107,9 +107,10 @@ impl Bench {
             credential: Credential::None,
             limits,
             deadline: tokio::time::Instant::now() + Duration::from_millis(limits.wall_ms),
+            lent: None,
         });
         let services = Services::default();
-        let call = Call { work: work(subject, sample, input), context, limits, session, services };
+        let call = Call { work: work(subject, sample, input), context, session, services };
         Ok(self.sandbox.call(&self.plugin, call).await)
     }
 
