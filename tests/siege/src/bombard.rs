@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -30,6 +30,8 @@ pub(crate) struct Siege {
     pub(crate) book: Arc<Book>,
     pub(crate) guarded: Guarded,
     ranges: Ranges,
+    /// The number of the next case.
+    cases: AtomicU64,
 }
 
 impl Siege {
@@ -48,7 +50,7 @@ impl Siege {
         let guarded = Guarded::start(place, &outside, &book, connect)?;
         // Out there are real machines: no name leads to one.
         book.set_evil(*place != Place::Namespace);
-        Ok(Self { place: place.clone(), outside, book, guarded, ranges: Ranges::read()? })
+        Ok(Self { place: place.clone(), outside, book, guarded, ranges: Ranges::read()?, cases: AtomicU64::new(0) })
     }
 
     pub(crate) fn is_loopback(&self) -> bool {
@@ -86,10 +88,10 @@ impl Siege {
 
     async fn work(&self, targets: &[Target], ways: &[Way], worker: usize) -> Result<Tally> {
         let mut tally = Tally::default();
-        for (place, target) in targets.iter().enumerate().skip(worker).step_by(AT_ONCE) {
+        for target in targets.iter().skip(worker).step_by(AT_ONCE) {
             let mut told = false;
-            for (turn, &way) in ways.iter().enumerate() {
-                let number = place * WAYS.len() + turn;
+            for &way in ways {
+                let number = self.cases.fetch_add(1, Ordering::Relaxed);
                 match attack(self, target, way, number).await? {
                     Verdict::Skipped(why) => {
                         tally.skip(why, 1);
@@ -116,7 +118,7 @@ impl Siege {
     pub(crate) async fn finish(&self, mut tally: Tally) -> Result<Tally> {
         let knocks = self.outside.settle().await?;
         let account = &self.outside.account;
-        let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::SeqCst);
+        let count = |count: &AtomicU64| count.load(Ordering::SeqCst);
         tally.canary_connections = count(&account.canary_connections);
         tally.canary_bytes = count(&account.canary_bytes);
         tally.stray_credentials = count(&account.strays);
@@ -164,10 +166,10 @@ pub fn corpus(place: &Place) -> Result<Tally> {
             targets = targets::targets(siege.target_port())?;
         }
         let (targets, valid) = (Arc::new(targets), Arc::new(valid));
-        let mut tally = siege.run(&targets, &WAYS[..7]).await?;
-        tally.add(siege.run(&valid, &WAYS[..1]).await?);
+        let mut tally = siege.run(&targets, &WAYS).await?;
+        tally.add(siege.run(&valid, &[Way::Direct, Way::Kept]).await?);
         siege.book.set_evil(true);
-        tally.add(siege.run(&targets, &WAYS[7..]).await?);
+        tally.add(siege.run(&targets, &[Way::Evil]).await?);
         for target in targets.iter().chain(valid.iter()) {
             tally.targets += 1;
             *tally.kinds.entry(target.kind).or_default() += 1;

@@ -8,7 +8,7 @@ use egress::{Request, Response, SendError};
 use url::Url;
 
 use crate::bombard::Siege;
-use crate::guarded::rule;
+use crate::guarded::{PROBE, rule};
 use crate::nameserver::{address_of, saying};
 use crate::outside::{CASE, Seen};
 
@@ -42,10 +42,13 @@ pub(crate) enum Way {
     Redirect(u16),
     /// By a name that the name server leads there.
     Named,
+    /// Over a connection that another plugin keeps open.
+    Kept,
     /// Directly, while every name leads inside.
     Evil,
 }
 
+/// While names lead where they say.
 pub(crate) const WAYS: [Way; 8] = [
     Way::Direct,
     Way::Redirect(301),
@@ -54,7 +57,7 @@ pub(crate) const WAYS: [Way; 8] = [
     Way::Redirect(307),
     Way::Redirect(308),
     Way::Named,
-    Way::Evil,
+    Way::Kept,
 ];
 
 impl fmt::Display for Way {
@@ -64,6 +67,7 @@ impl fmt::Display for Way {
             Self::Direct => f.write_str("direct"),
             Self::Redirect(status) => write!(f, "redirect {status}"),
             Self::Named => f.write_str("named"),
+            Self::Kept => f.write_str("kept"),
             Self::Evil => f.write_str("evil"),
         }
     }
@@ -90,7 +94,7 @@ impl Target {
 }
 
 /// Tries one target by one way.
-pub(crate) async fn attack(siege: &Siege, target: &Target, way: Way, number: usize) -> Result<Verdict> {
+pub(crate) async fn attack(siege: &Siege, target: &Target, way: Way, number: u64) -> Result<Verdict> {
     let skip = |why| Ok(Verdict::Skipped(why));
     // Out of a network of its own, nothing public may be asked for.
     let stays = target.want == Want::Nothing || (target.want == Want::AsRead && way == Way::Evil);
@@ -100,9 +104,11 @@ pub(crate) async fn attack(siege: &Siege, target: &Target, way: Way, number: usi
         return skip("only a network of its own has public addresses");
     }
     match way {
-        Way::Direct | Way::Evil if target.from.is_some() => skip("a relative URL is a redirect's alone"),
+        Way::Direct | Way::Kept | Way::Evil if target.from.is_some() => skip("a relative URL is a redirect's alone"),
         Way::Evil if target.want == Want::Nothing => skip("refused whatever names say"),
         Way::Named if target.address.is_none() => skip("only an address has a name of its own"),
+        Way::Kept if !matches!(target.want, Want::Served(..)) => skip("nobody has a connection to it"),
+        Way::Kept => Ok(kept(siege, target, number).await?),
         Way::Direct | Way::Evil => Ok(direct(siege, target, way == Way::Evil, number).await?),
         Way::Named => Ok(named(siege, target, number).await?),
         Way::Redirect(_) if target.url.bytes().any(|byte| byte < 0x20 && byte != b'\t' || byte == 0x7f) => {
@@ -112,13 +118,50 @@ pub(crate) async fn attack(siege: &Siege, target: &Target, way: Way, number: usi
     }
 }
 
-async fn direct(siege: &Siege, target: &Target, evil: bool, number: usize) -> Result<Verdict> {
+async fn direct(siege: &Siege, target: &Target, evil: bool, number: u64) -> Result<Verdict> {
     let read = target.read(&siege.guarded.home);
     let (records, outcome) = send(siege, &target.url, &[read.as_ref()], number).await?;
     Ok(judge(siege, target, evil, read.as_ref(), records, outcome))
 }
 
-async fn named(siege: &Siege, target: &Target, number: usize) -> Result<Verdict> {
+/// A keeper has a connection to the target. Without a grant a stranger does not reach the
+/// target all the same, with one by a connection of its own; and the keeper's is still there.
+async fn kept(siege: &Siege, target: &Target, number: u64) -> Result<Verdict> {
+    let read = target.read(&siege.guarded.home);
+    let rules = [read.as_ref()];
+    let url = &target.url;
+    // Of this case alone: others go to the same place meanwhile.
+    let [keeper, stranger] = ["keeper", "stranger"].map(|who| format!("{who} {number}"));
+    // A redirect to where nobody may go: the answer is read, and the connection stays.
+    siege.outside.account.redirect(&number.to_string(), 307, b"http://nobody.example/");
+    let (_, first) = send_as(&keeper, siege, url, &rules, number).await?;
+    if !matches!(first, Err(SendError::Denied(_))) {
+        return Ok(Verdict::Broken(format!("the keeper was not sent on, but {first:?}")));
+    }
+    // The service of the connection is granted to everybody.
+    if read.as_ref().is_none_or(|read| rule(read) != Some(format!("* {}", siege.guarded.home))) {
+        let (_, refused) = send_as(&stranger, siege, url, &[], number).await?;
+        if !matches!(refused, Err(SendError::Denied(_))) {
+            return Ok(Verdict::Broken(format!("a stranger without a grant was not denied, but {refused:?}")));
+        }
+    }
+    for (who, turn) in [(&stranger, 1), (&keeper, 2)] {
+        let (address, outcome) = send_as(who, siege, url, &rules, number).await?;
+        let seen = outcome.as_ref().ok().and_then(|response| serde_json::from_slice::<Seen>(&response.body).ok());
+        let verdict = judge(siege, target, false, read.as_ref(), address, outcome);
+        if !matches!(verdict, Verdict::Served) {
+            return Ok(verdict);
+        }
+        match seen.map(|seen| seen.turn) {
+            Some(found) if found == turn => {}
+            Some(1) => return Ok(Verdict::Skipped("the keeper's connection had gone, which proves nothing")),
+            found => return Ok(Verdict::Broken(format!("the {who}'s request was {found:?} of its connection"))),
+        }
+    }
+    Ok(Verdict::Served)
+}
+
+async fn named(siege: &Siege, target: &Target, number: u64) -> Result<Verdict> {
     let Some(address) = target.address else { return Ok(Verdict::Skipped("not an address")) };
     let name = saying(address);
     let port = siege.target_port();
@@ -133,7 +176,7 @@ async fn named(siege: &Siege, target: &Target, number: usize) -> Result<Verdict>
     Ok(judge(siege, &target, false, Some(&url), records, outcome))
 }
 
-async fn redirected(siege: &Siege, target: &Target, status: u16, number: usize) -> Result<Verdict> {
+async fn redirected(siege: &Siege, target: &Target, status: u16, number: u64) -> Result<Verdict> {
     let from = Url::parse(target.from.as_deref().unwrap_or(&siege.guarded.home))?;
     let read = from.join(&target.url).ok();
     // What is relative after all means something else here than it does alone.
@@ -155,9 +198,14 @@ async fn redirected(siege: &Siege, target: &Target, status: u16, number: usize) 
 /// The address on record last, and the outcome.
 type Sent = (Option<String>, Result<Response, SendError>);
 
-async fn send(siege: &Siege, url: &str, read: &[Option<&Url>], number: usize) -> Result<Sent> {
+async fn send(siege: &Siege, url: &str, read: &[Option<&Url>], number: u64) -> Result<Sent> {
+    send_as(PROBE, siege, url, read, number).await
+}
+
+/// As another component.
+async fn send_as(who: &str, siege: &Siege, url: &str, read: &[Option<&Url>], number: u64) -> Result<Sent> {
     let rules: Vec<String> = read.iter().copied().flatten().filter_map(rule).collect();
-    let session = siege.guarded.session(&rules)?;
+    let session = siege.guarded.session(who, &rules)?;
     let request = Request {
         method: "GET".to_owned(),
         url: url.to_owned(),

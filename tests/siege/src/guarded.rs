@@ -21,6 +21,8 @@ use crate::ground::Place;
 use crate::nameserver::{Book, SERVICE, address_of};
 use crate::outside::Outside;
 
+/// The component that asks, unless another one is meant.
+pub(crate) const PROBE: &str = "siege";
 /// What must not be seen anywhere but at its own origin.
 const CREDENTIAL: &str = "a-credential-that-stays-at-home";
 
@@ -69,7 +71,8 @@ impl Guarded {
             resolver,
             connect_timeout: connect,
             extra_roots_pem: outside.roots_pem.clone(),
-            pools_max: 64,
+            // So that a connection stays while its case is under way.
+            pools_max: 256,
             ..EgressOptions::default()
         };
         let (friend, host) = home(place, outside.ports());
@@ -83,9 +86,9 @@ impl Guarded {
         Ok(Self { egress: Arc::new(egress), ceiling: Arc::new(ceiling), friend, home: format!("http://{host}") })
     }
 
-    /// A call that may do what these rules say, and reach its own service.
-    pub(crate) fn session(&self, rules: &[String]) -> Result<Arc<Session>> {
-        let digest = Digest::of(b"siege");
+    /// A call of this component that may do what these rules say, and reach its own service.
+    pub(crate) fn session(&self, who: &str, rules: &[String]) -> Result<Arc<Session>> {
+        let digest = Digest::of(who.as_bytes());
         let authority = match self.authority(&digest, rules) {
             Ok(authority) => authority,
             // A host that no rule can name is one that no grant opens.

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::bombard::Siege;
 use crate::ground::Place;
+use crate::guarded::PROBE;
 use crate::nameserver::{Reply, addresses};
 use crate::packet::{A, Record};
 use crate::tally::Tally;
@@ -72,7 +73,7 @@ pub fn names(place: &Place) -> Result<Tally> {
 async fn play(siege: &Siege, scene: &Scene) -> Result<Tally> {
     let mut tally = Tally::default();
     let url = format!("http://{}/", scene.name);
-    let session = siege.guarded.session(&[format!("* http://{}", scene.name)])?;
+    let session = siege.guarded.session(PROBE, &[format!("* http://{}", scene.name)])?;
     for (turn, want) in scene.wants.iter().enumerate() {
         let request = Request { method: "GET".to_owned(), url: url.clone(), ..Request::default() };
         let outcome = session.send(request).await;

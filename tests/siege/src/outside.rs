@@ -28,6 +28,8 @@ pub(crate) struct Seen {
     pub(crate) line: String,
     pub(crate) name: Option<String>,
     pub(crate) authorization: bool,
+    /// Its place among the requests of its connection, from 1.
+    pub(crate) turn: u64,
 }
 
 /// What happened out there.
@@ -174,7 +176,7 @@ impl World {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let mut read = Vec::new();
-        loop {
+        for turn in 1.. {
             let head = head(&mut stream, &mut read).await?;
             let header = |wanted: &str| {
                 let mut lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
@@ -188,13 +190,14 @@ impl World {
             let redirect = header(CASE).and_then(|case| self.account.take(&case));
             let line = head.lines().next().unwrap_or_default().to_owned();
             let is_head = line.starts_with("HEAD ");
-            let seen = Seen { dialled, host, line, name: name.clone(), authorization };
+            let seen = Seen { dialled, host, line, name: name.clone(), authorization, turn };
             let (answer, stays) = respond(&seen, redirect, is_head);
             stream.write_all(&answer).await.ok()?;
             if !stays {
-                return None;
+                break;
             }
         }
+        None
     }
 }
 

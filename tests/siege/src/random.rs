@@ -10,7 +10,7 @@ use testkit::Seeded;
 use url::Url;
 
 use crate::bombard::{Siege, ports};
-use crate::case::{Target, WAYS, Want};
+use crate::case::{Target, WAYS, Want, Way};
 use crate::corpus::{INNER, targets};
 use crate::ground::Place;
 use crate::ranges::Ranges;
@@ -38,9 +38,9 @@ pub fn random(place: &Place, seed: u64, count: usize) -> Result<Tally> {
         let siege = Arc::new(Siege::begin(place, &ports, Duration::from_secs(5)).await?);
         let drawn = if siege.is_loopback() { draw(seed, count, siege.target_port())? } else { drawn };
         let drawn = Arc::new(drawn);
-        let mut tally = siege.run(&drawn, &WAYS[..7]).await?;
+        let mut tally = siege.run(&drawn, &WAYS).await?;
         siege.book.set_evil(true);
-        tally.add(siege.run(&drawn, &WAYS[7..]).await?);
+        tally.add(siege.run(&drawn, &[Way::Evil]).await?);
         for target in drawn.iter() {
             tally.targets += 1;
             *tally.kinds.entry(target.kind).or_default() += 1;

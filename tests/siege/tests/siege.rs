@@ -35,16 +35,18 @@ struct Least {
     direct: u64,
     each_redirect: u64,
     named: u64,
+    kept: u64,
     evil: u64,
 }
 
 /// There are 7,418 targets of the corpus and 546 valid URLs, which are asked for directly.
 /// Relative ones are a redirect's alone, and some 150 cannot stand in a header; 1,131
-/// addresses have a name; the rest is refused whatever names say.
-const EVERYWHERE: Least = Least { direct: 7_500, each_redirect: 7_200, named: 1_100, evil: 2_300 };
+/// addresses have a name; a connection can be kept to those that are served; the rest is
+/// refused whatever names say.
+const EVERYWHERE: Least = Least { direct: 7_500, each_redirect: 7_200, named: 1_100, kept: 1_000, evil: 2_300 };
 /// What nobody may reach goes every way, tricks go the last one: some 4,200 special
 /// addresses and what is no URL, 1,085 of them with a name, and 1,309 tricks.
-const ON_LOOPBACK: Least = Least { direct: 4_000, each_redirect: 4_000, named: 1_000, evil: 1_000 };
+const ON_LOOPBACK: Least = Least { direct: 4_000, each_redirect: 4_000, named: 1_000, kept: 0, evil: 1_000 };
 
 /// The whole corpus was tried, by every way.
 fn tried(figures: &Value, least: &Least) {
@@ -58,9 +60,11 @@ fn tried(figures: &Value, least: &Least) {
         ("redirect 307", least.each_redirect),
         ("redirect 308", least.each_redirect),
         ("named", least.named),
+        ("kept", least.kept),
         ("evil", least.evil),
     ] {
-        assert!(count(&figures["ways"], way) >= least, "hardly anything {way}: {figures:#}");
+        let tried = figures["ways"][way].as_u64().unwrap_or_default();
+        assert!(tried >= least, "hardly anything {way}: {figures:#}");
     }
     assert!(count(figures, "refused") >= 25_000, "{figures:#}");
 }

@@ -98,6 +98,29 @@ async fn wasi_http_takes_no_endless_words() {
     assert_eq!(told(&stage.act("wasi-http").text(&format!("GET {origin}/{path}")).run().await)[0], "answered 200");
 }
 
+/// A grant may give smaller heads than the host takes, and this way keeps to them too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wasi_http_keeps_to_smaller_heads() {
+    let stage = Stage::open().await;
+    let url = format!("{}/", stage.receiver.origin());
+    let get = || stage.act("wasi-http").text(&format!("GET {url}"));
+    // The guest sets one header: `x-mine: yes`, nine bytes.
+    let sizes = [("url_bytes", url.len() as u64), ("request_headers", 1), ("request_header_bytes", 9)];
+    for (which, fits) in sizes {
+        let report = get().limits(&format!("{which} = {}", fits - 1)).run().await;
+        assert_eq!(report.outcome, limit(which, fits - 1), "{which}");
+        // Headers are looked at when the destination is decided on, and that is on record.
+        let not_sent = |access: &AccessRecord| access.error.as_deref().is_some_and(|error| error.contains(which));
+        assert!(report.accesses.iter().all(not_sent) && !report.sent, "{which}: {report:?}");
+    }
+    assert_eq!(stage.receiver.connections(), 0, "nothing has left");
+    let all = sizes.map(|(which, fits)| format!("{which} = {fits}\n")).concat();
+    assert_eq!(told(&get().limits(&all).run().await)[0], "answered 200");
+    // An answer is looked at when it is here.
+    let report = get().limits("response_header_bytes = 3").run().await;
+    assert_eq!((report.outcome, report.sent), (limit("response_header_bytes", 3), true));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wasi_http_shows_no_secret() {
     let stage = Stage::open().await;
