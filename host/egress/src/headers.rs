@@ -50,8 +50,8 @@ const NOT_SHOWN: [&str; 10] = [
     "upgrade",
 ];
 
-/// Whether only the host may set it, whatever the credential.
-pub(crate) fn is_host_owned(name: &str) -> bool {
+/// Whether only the host may set a header (lower case), whatever the credential.
+pub fn is_host_owned(name: &str) -> bool {
     HOST_OWNED.contains(&name) || name.starts_with("proxy-")
 }
 

@@ -33,6 +33,7 @@ mod wire;
 
 pub use body::Source;
 pub use egress::Egress;
+pub use headers::is_host_owned;
 pub use inflow::{Departure, Inflow, StreamResponse};
 pub use ledger::Entry;
 pub use message::{Request, Response, SendError, StreamRequest};

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use model::{ConnectionId, Credential, Environment, FlowId, Manifest, PluginId, Problem, Scope, Team, parse_base_url};
 use policy::ConnectionFacts;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use store::Batch;
 use vault::Secrets;
 
 use crate::call::{CallTarget, CallView};
-use crate::catalogue::{BUILT_IN_WEBHOOK, LiveConnection};
+use crate::catalogue::{BUILT_IN_WEBHOOK, LiveConnection, no_plugin};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::flows::Published;
@@ -82,10 +82,6 @@ pub struct Renewal {
     /// The scopes that the credential holds.
     pub scopes: Option<Vec<Scope>>,
 }
-
-/// Scrubbing an answer of shorter secrets would tear holes into honest text, and
-/// they can be guessed.
-const SECRET_BYTES_MIN: usize = 8;
 
 impl Engine {
     /// Makes a connection, or replaces one of the same name and connector.
@@ -201,7 +197,7 @@ impl Engine {
         let connection = self.live_connection(environment, id)?;
         let installed = self
             .approved(environment, &connection.record.plugin)
-            .ok_or_else(|| EngineError::Refused(not_approved(&connection.record.plugin, environment)))?;
+            .ok_or_else(|| self.not_usable(&connection.record.plugin, environment))?;
         let view = self.call_once(CallTarget::Check, &installed, environment, Some(&connection)).await?;
         if let Ok(sandbox::Answer::Account(account)) = &view.outcome {
             let mut record = connection.record.clone();
@@ -286,6 +282,20 @@ impl Engine {
         }
     }
 
+    /// A connector that is not approved, or not even there.
+    fn not_usable(&self, plugin: &PluginId, environment: &Environment) -> EngineError {
+        let known = self.0.catalogue.plugins();
+        let is_there = known.iter().any(|installed| installed.manifest().id == *plugin);
+        let what = format!("no version of the plugin {plugin} is approved in {environment}");
+        let problem = Problem::new("plugin-not-approved", what);
+        let approve = format!("approve it: sluice plugin approve {plugin} --grant FILE --environment {environment}");
+        let absent = no_plugin(plugin.as_str(), &known);
+        EngineError::Refused(match is_there {
+            true => problem.fix(approve),
+            false => Problem { cause: Some(absent.what), fix: absent.fix, ..problem },
+        })
+    }
+
     /// Checks against manifest and grant; gives the base URL that will hold.
     fn check_with_plugin(&self, new: &NewConnection) -> Result<Option<String>, EngineError> {
         if new.plugin.as_str() == BUILT_IN_WEBHOOK {
@@ -293,7 +303,7 @@ impl Engine {
         }
         let installed = self
             .approved(&new.environment, &new.plugin)
-            .ok_or_else(|| EngineError::Refused(not_approved(&new.plugin, &new.environment)))?;
+            .ok_or_else(|| self.not_usable(&new.plugin, &new.environment))?;
         let base_url = check_with_manifest(new, installed.manifest())?;
         let facts = facts(new, base_url.as_deref())?;
         let digest = installed.record.digest;
@@ -313,11 +323,6 @@ impl Engine {
     }
 }
 
-fn not_approved(plugin: &PluginId, environment: &Environment) -> Problem {
-    Problem::new("plugin-not-approved", format!("no version of the plugin {plugin} is approved in {environment}"))
-        .fix(format!("install and approve it: sluice plugin approve {plugin} --grant FILE --environment {environment}"))
-}
-
 fn check_built_in(new: &NewConnection) -> Result<Option<String>, EngineError> {
     if new.webhook_secret.is_none() || new.credential.secret().is_some() || new.base_url.is_some() {
         return Err(EngineError::invalid(
@@ -331,18 +336,19 @@ fn check_built_in(new: &NewConnection) -> Result<Option<String>, EngineError> {
     Ok(None)
 }
 
-fn check_secrets(new: &Secrets) -> Result<(), EngineError> {
-    let webhook = new.webhook_secret.as_ref().map(|secret| secret.expose_secret());
-    for secret in new.credential.secret().into_iter().chain(webhook) {
-        if secret.len() < SECRET_BYTES_MIN {
-            return Err(EngineError::invalid(
-                Problem::new(
-                    "secret-too-short",
-                    format!("a secret needs at least {SECRET_BYTES_MIN} bytes, this one has {}", secret.len()),
-                )
-                .cause("short secrets can be guessed, and cannot be told from honest text in an answer"),
-            ));
-        }
+/// What the vault would refuse is the caller's mistake; whatever else goes wrong in it is
+/// the host's.
+pub(crate) fn check_secrets(new: &Secrets) -> Result<(), EngineError> {
+    new.check().map_err(|error| EngineError::invalid(error.to_problem()))?;
+    if let Credential::Header { name, .. } = &new.credential
+        && egress::is_host_owned(name)
+    {
+        let what = format!("the header {name} cannot carry a credential");
+        return Err(EngineError::invalid(
+            Problem::new("secret-unusable", what)
+                .cause("the host writes it itself into every request")
+                .fix("give the header that the service reads its key from, such as x-api-key"),
+        ));
     }
     Ok(())
 }
@@ -367,10 +373,13 @@ fn check_with_manifest(new: &NewConnection, manifest: &Manifest) -> Result<Optio
     }
     match (&spec.base_url, &new.base_url) {
         (None, None) => Ok(None),
-        (None, Some(_)) => Err(EngineError::invalid(Problem::new(
-            "no-base-url",
-            format!("the connector {} has a fixed place, so it takes no base URL", manifest.id),
-        ))),
+        (None, Some(_)) => Err(EngineError::invalid(
+            Problem::new(
+                "no-base-url",
+                format!("the connector {} has a fixed place, so it takes no base URL", manifest.id),
+            )
+            .fix("leave the base URL out"),
+        )),
         (Some(_), Some(given)) => Ok(Some(given.clone())),
         (Some(spec), None) => match &spec.default {
             Some(default) => Ok(Some(default.clone())),
@@ -394,7 +403,12 @@ fn facts(new: &NewConnection, base_url: Option<&str>) -> Result<ConnectionFacts,
 }
 
 fn parse(base_url: Option<&str>) -> Result<Option<model::Target>, EngineError> {
-    base_url.map(parse_base_url).transpose().map_err(|error| EngineError::invalid(Problem::new("base-url", error)))
+    base_url.map(parse_base_url).transpose().map_err(|error| {
+        EngineError::invalid(
+            Problem::new("base-url", error)
+                .fix("write scheme, host and path alone, such as https://git.example.com/api/v3"),
+        )
+    })
 }
 
 /// The live form of a kept connection.
@@ -409,4 +423,17 @@ pub(crate) fn live(record: ConnectionRecord, secrets: Secrets) -> Result<LiveCon
         scopes: record.scopes.clone(),
     };
     Ok(LiveConnection { record, facts, secrets })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_malformed_base_url_names_a_fix() {
+        for text in ["", "git.example.com", "https://git.example.com/?a=1", "https://ana@git.example.com/"] {
+            let Err(EngineError::Invalid(problems)) = parse(Some(text)) else { panic!("{text}") };
+            assert!(problems[0].fix.is_some(), "{}", problems[0]);
+        }
+    }
 }

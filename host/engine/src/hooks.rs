@@ -8,16 +8,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use flow::{Plan, Trigger};
-use model::{ConnectionId, Environment, FlowId, Problem, Verification, Webhook};
+use model::{ConnectionId, Credential, Environment, FlowId, Problem, Verification, Webhook};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use store::Batch;
-use vault::Vault;
+use vault::{Secrets, Vault};
 
 use crate::accept::no_secret;
+use crate::connections::check_secrets;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::flows::Published;
+use crate::run::timestamp;
 use crate::subscriptions::SubscriptionView;
 use crate::verify::equal_texts;
 
@@ -26,6 +28,9 @@ const OVERLAP_MS_MAX: u64 = 30 * 86_400_000;
 /// A webhook that a person set up with the connection's secret is good for a day after
 /// the connector has set one up.
 const FIRST_OVERLAP_MS: u64 = 86_400_000;
+/// What is good from before, at most. 3: a change that went wrong, and two to mend it; each
+/// is one more that a leak leaves open.
+const BEFORE_MAX: usize = 3;
 
 /// How a flow's webhook is changed.
 #[derive(Debug)]
@@ -65,7 +70,7 @@ pub struct HookView {
     pub hook: String,
     /// Whether the flow has a secret of its own, beside the connection's.
     pub own_secret: bool,
-    /// Until then the address and the secret from before the last change are good.
+    /// Until then at the latest addresses and secrets from before are good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_until_ms: Option<u64>,
     /// The webhook at the service, if the connector sets it up.
@@ -83,12 +88,15 @@ pub(crate) struct Hook {
     secret: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<Before>,
+    /// What was good before the changes before the last one, and was promised to stay so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<Before>,
     /// Counts the changes, so that whoever was told of one knows of the next.
     #[serde(default)]
     generation: u32,
 }
 
-/// What was good before the last change.
+/// What was good before a change.
 #[derive(Clone, Serialize, Deserialize)]
 struct Before {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,13 +107,36 @@ struct Before {
 }
 
 impl Hook {
-    fn before(&self, now_ms: u64) -> Option<&Before> {
-        self.before.as_ref().filter(|before| now_ms < before.until_ms)
+    /// What from before is still good.
+    fn before(&self, now_ms: u64) -> impl Iterator<Item = &Before> {
+        self.before.iter().chain(&self.earlier).filter(move |before| now_ms < before.until_ms)
     }
 
-    fn replace(&self, token: Option<String>, secret: Option<String>, until_ms: u64) -> Self {
+    /// What is good until then stays so, and so does what an earlier change promised; a change
+    /// without any overlap ends both.
+    fn replace(&self, token: Option<String>, secret: Option<String>, now_ms: u64, overlap_ms: u64) -> Self {
+        let until_ms = now_ms + overlap_ms;
         let before = Before { token: self.token.clone(), secret: self.secret.clone(), until_ms };
-        Self { token, secret, before: Some(before), generation: self.generation + 1 }
+        let earlier = self.before(now_ms).filter(|_| overlap_ms > 0).cloned().collect();
+        Self { token, secret, before: Some(before), earlier, generation: self.generation + 1 }
+    }
+
+    fn check_room(&self, flow: &FlowId, now_ms: u64, overlap_ms: u64) -> Result<(), EngineError> {
+        let ends: Vec<u64> = self.before(now_ms).map(|before| before.until_ms).collect();
+        match ends.iter().min() {
+            Some(first) if ends.len() >= BEFORE_MAX && overlap_ms > 0 => Err(EngineError::Conflict(
+                Problem::new(
+                    "too-many-before",
+                    format!("{} addresses or secrets from before are still good; there can be no more", ends.len()),
+                )
+                .cause("each change leaves what it replaces good until its overlap ends")
+                .fix(format!(
+                    "wait until {}, or end them all at once: sluice flow rotate-hook {flow} --overlap 0s",
+                    timestamp(*first)
+                )),
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
@@ -173,7 +204,7 @@ impl Engine {
     /// such flow.
     pub(crate) fn check_token(&self, published: &Published, given: Option<&str>) -> Result<(), EngineError> {
         let hook = self.0.hooks.get(&published.environment, published.plan().id());
-        let before = hook.before(self.now_ms()).and_then(|before| before.token.as_deref());
+        let before = hook.before(self.now_ms()).filter_map(|before| before.token.as_deref());
         let good = match (wants_token(published.plan().trigger()), given) {
             (false, None) => true,
             (false, Some(_)) | (true, None) => false,
@@ -195,20 +226,21 @@ impl Engine {
         // A connection that was taken back lets nothing in, whatever the flow has.
         let connection = self.live_connection(&published.environment, connection).map_err(|_| no_secret())?;
         let hook = self.0.hooks.get(&published.environment, published.plan().id());
-        let before = hook.before(self.now_ms());
-        let of_connection = hook.secret.is_none() || before.is_some_and(|before| before.secret.is_none());
-        let own = [hook.secret.as_ref(), before.and_then(|before| before.secret.as_ref())];
-        let mut secrets: Vec<_> = own.into_iter().flatten().map(|text| SecretString::from(text.as_str())).collect();
+        let before: Vec<_> = hook.before(self.now_ms()).map(|before| before.secret.as_deref()).collect();
+        let of_connection = hook.secret.is_none() || before.contains(&None);
+        let own = hook.secret.as_deref().into_iter().chain(before.into_iter().flatten());
+        let mut secrets: Vec<_> = own.map(SecretString::from).collect();
         secrets.extend(connection.secrets.webhook_secret.clone().filter(|_| of_connection));
         if secrets.is_empty() { Err(no_secret()) } else { Ok(secrets) }
     }
 
     /// Changes the address of a flow's webhook, its secret, or both. The old ones are
-    /// good until the overlap ends.
+    /// good until the overlap ends, those from changes before it until theirs. Without an
+    /// overlap all of them end at once.
     ///
     /// # Errors
-    /// When the flow has no webhook, the overlap is too long, or there is nothing to
-    /// change.
+    /// When the flow has no webhook, the overlap is too long, there is nothing to change,
+    /// the secret is unusable, or too much from before is still good.
     pub async fn rotate_hook(
         &self,
         environment: &Environment,
@@ -221,7 +253,8 @@ impl Engine {
         check_rotation(&published, webhook, &rotation)?;
         let _one_at_a_time = self.0.administration.lock().await;
         let current = self.0.hooks.get(environment, flow);
-        let before_until_ms = self.now_ms() + rotation.overlap_ms;
+        let now_ms = self.now_ms();
+        current.check_room(flow, now_ms, rotation.overlap_ms)?;
         let (secret, told) = match rotation.secret {
             NewSecret::Kept => (current.secret.clone(), None),
             NewSecret::Given(secret) => (Some(secret.expose_secret().to_owned()), None),
@@ -231,13 +264,14 @@ impl Engine {
             }
         };
         let token = if wants_token(published.plan().trigger()) { Some(new_text()?) } else { None };
-        let hook = current.replace(token, secret, before_until_ms);
+        let hook = current.replace(token, secret, now_ms, rotation.overlap_ms);
         let mut batch = Batch::new();
         self.seal(&mut batch, environment, flow, &hook)?;
         self.0.store.commit(batch).await?;
         self.0.hooks.put(environment, flow, hook);
         self.arm(&published);
         tracing::info!(%flow, %environment, by, "the flow's webhook was changed");
+        let before_until_ms = now_ms + rotation.overlap_ms;
         Ok(RotatedHook { hook: self.hook_path(&published), secret: told, before_until_ms })
     }
 
@@ -259,8 +293,8 @@ impl Engine {
             return Ok(None);
         }
         let secret = made_for(&webhook.verification)?;
-        let before_until_ms = self.now_ms() + FIRST_OVERLAP_MS;
-        let hook = hook.replace(hook.token.clone(), Some(secret.expose_secret().to_owned()), before_until_ms);
+        let text = secret.expose_secret().to_owned();
+        let hook = hook.replace(hook.token.clone(), Some(text), self.now_ms(), FIRST_OVERLAP_MS);
         let mut batch = Batch::new();
         self.seal(&mut batch, environment, flow, &hook)?;
         self.0.store.commit(batch).await?;
@@ -283,7 +317,7 @@ impl Engine {
         Ok(HookView {
             hook: self.hook_path(published),
             own_secret: hook.secret.is_some(),
-            before_until_ms: hook.before(self.now_ms()).map(|before| before.until_ms),
+            before_until_ms: hook.before(self.now_ms()).map(|before| before.until_ms).max(),
             subscription: self.subscription_view(published)?,
         })
     }
@@ -356,10 +390,9 @@ fn check_rotation(published: &Published, webhook: &Webhook, rotation: &Rotation)
                 problem.fix("write hook_token: true in its trigger and publish it, or change the secret"),
             ))
         }
-        NewSecret::Given(secret) if secret.expose_secret().len() < vault::SECRET_BYTES_MIN => {
-            let what = format!("a secret needs at least {} bytes", vault::SECRET_BYTES_MIN);
-            Err(EngineError::invalid(Problem::new("secret-too-short", what).cause("short secrets can be guessed")))
+        NewSecret::Given(secret) => {
+            check_secrets(&Secrets { credential: Credential::None, webhook_secret: Some(secret.clone()) })
         }
-        NewSecret::Made | NewSecret::Kept | NewSecret::Given(_) => Ok(()),
+        NewSecret::Made | NewSecret::Kept => Ok(()),
     }
 }

@@ -75,6 +75,10 @@ pub enum VaultError {
         what: &'static str,
         /// As the end of a sentence.
         why: &'static str,
+        /// The likely cause.
+        cause: &'static str,
+        /// How to give it instead.
+        fix: &'static str,
     },
     /// The store could not read.
     #[error("the secrets of connection {connection} ({environment}) cannot be read from the store")]
@@ -137,14 +141,11 @@ impl VaultError {
             ),
             Self::Short { .. } => text(
                 "secret-too-short",
-                "a secret this short would be found by chance in what services answer, so it cannot be scrubbed",
-                "use a credential of at least 8 bytes",
+                "a secret this short can be guessed, and is found by chance in what services answer, so it cannot be \
+                 scrubbed",
+                "give one of at least 8 bytes; if yours is longer, look whether all of it was given",
             ),
-            Self::Unusable { .. } => text(
-                "secret-unusable",
-                "a line break or a blank was copied along with it",
-                "enter it again, without blanks or line breaks around it",
-            ),
+            Self::Unusable { cause, fix, .. } => text("secret-unusable", cause, fix),
             Self::Read { .. } => text(
                 "store-read",
                 "the store is damaged or its disk fails",

@@ -14,6 +14,21 @@ pub const SECRET_BYTES_MIN: usize = 8;
 /// Far above any token in use; headers beyond this are refused by most services.
 const SECRET_BYTES_MAX: usize = 8 << 10;
 
+/// The likely cause of an unusable part, and how to give it instead.
+type Advice = (&'static str, &'static str);
+const USER: Advice = (
+    "basic authentication puts a colon between the user and the password",
+    "give the name alone, and the password as the secret",
+);
+const HEADER_NAME: Advice =
+    ("a blank, a colon or the value was given along with it", "give the header's name alone, such as x-api-key");
+const PREFIX: Advice = ("a line break was given along with it", "give the prefix without line breaks, such as Token");
+const PARAMETER: Advice = ("the name was left empty", "give the name that the service wants, such as api_key");
+const LONG: Advice = ("more than the secret was given", "give the secret alone, at most 8 KiB");
+const CONTROL: Advice =
+    ("more than the secret was given, such as a second line", "give the secret alone, without line breaks");
+const BLANK: Advice = ("a blank was copied along with it", "give it again, without blanks around it");
+
 /// What a connection keeps secret.
 #[derive(Debug, Clone)]
 pub struct Secrets {
@@ -34,16 +49,17 @@ impl Secrets {
             Credential::Bearer { token } => check_secret("token", token)?,
             Credential::Basic { user, password } => {
                 let bad = user.contains(':') || user.chars().any(char::is_control);
-                refuse(bad, "user name", "has a colon or a control character")?;
+                refuse(bad, "user name", "has a colon or a control character", USER)?;
                 check_secret("password", password)?;
             }
             Credential::Header { name, prefix, value } => {
-                refuse(!is_header_name(name), "header name", "is not a lower-case header name")?;
-                refuse(!prefix.bytes().all(is_text), "header prefix", "has a control character")?;
+                let why = "is empty, or has others than lower-case letters, digits, - and _";
+                refuse(!is_header_name(name), "header name", why, HEADER_NAME)?;
+                refuse(!prefix.bytes().all(is_text), "header prefix", "has a control character", PREFIX)?;
                 check_secret("header value", value)?;
             }
             Credential::Query { name, value } => {
-                refuse(name.is_empty(), "query parameter", "has no name")?;
+                refuse(name.is_empty(), "query parameter", "has no name", PARAMETER)?;
                 check_secret("query value", value)?;
             }
             Credential::None => {}
@@ -52,8 +68,8 @@ impl Secrets {
     }
 }
 
-fn refuse(bad: bool, what: &'static str, why: &'static str) -> Result<(), VaultError> {
-    if bad { Err(VaultError::Unusable { what, why }) } else { Ok(()) }
+fn refuse(bad: bool, what: &'static str, why: &'static str, (cause, fix): Advice) -> Result<(), VaultError> {
+    if bad { Err(VaultError::Unusable { what, why, cause, fix }) } else { Ok(()) }
 }
 
 fn is_text(byte: u8) -> bool {
@@ -69,9 +85,9 @@ fn check_secret(what: &'static str, secret: &SecretString) -> Result<(), VaultEr
     if secret.len() < SECRET_BYTES_MIN {
         return Err(VaultError::Short { what });
     }
-    refuse(secret.len() > SECRET_BYTES_MAX, what, "is longer than 8 KiB")?;
-    refuse(!secret.bytes().all(is_text), what, "has a line break or another control character")?;
-    refuse(secret.trim() != secret, what, "begins or ends with a blank")
+    refuse(secret.len() > SECRET_BYTES_MAX, what, "is longer than 8 KiB", LONG)?;
+    refuse(!secret.bytes().all(is_text), what, "has a line break or another control character", CONTROL)?;
+    refuse(secret.trim() != secret, what, "begins or ends with a blank", BLANK)
 }
 
 /// A credential as it is sealed: JSON, one tag for each scheme.

@@ -1,6 +1,6 @@
 //! Webhooks: handshakes, addresses that cannot be guessed, secrets that change.
 
-use engine::{Accepted, EngineError, Incoming, NewConnection, NewSecret, Rotation};
+use engine::{Accepted, EngineError, Incoming, NewConnection, NewSecret, Renewal, Rotation};
 use model::{Credential, RunId};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -27,19 +27,22 @@ steps:
 async fn host(folder: &std::path::Path) -> (Host, std::sync::Arc<ManualClock>) {
     let clock = ManualClock::at("2026-05-01T00:00:00Z");
     let host = Host::start(folder, &clock);
-    let new = NewConnection {
+    host.engine.add_connection(connection(Credential::None, "correct horse"), "test").await.expect("connected");
+    (host, clock)
+}
+
+fn connection(credential: Credential, webhook_secret: &str) -> NewConnection {
+    NewConnection {
         id: "hook".parse().expect("a name"),
         environment: test(),
         plugin: "webhook".parse().expect("a name"),
         team: None,
         label: None,
         base_url: None,
-        credential: Credential::None,
-        webhook_secret: Some(SecretString::from("correct horse")),
+        credential,
+        webhook_secret: Some(SecretString::from(webhook_secret)),
         scopes: Vec::new(),
-    };
-    host.engine.add_connection(new, "test").await.expect("connected");
-    (host, clock)
+    }
 }
 
 fn delivery(number: u32, secret: &str) -> Incoming {
@@ -154,6 +157,98 @@ async fn a_secret_changes_with_an_overlap() {
     // A connection that was taken back lets nothing in.
     host.engine.revoke_connection(&test(), &"hook".parse().expect("a name"), "ana").await.expect("revoked");
     assert!(matches!(send(6, "battery staple").await, Err(EngineError::Unauthentic(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_promised_to_stay_good_stays_so_over_the_next_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (host, clock) = host(folder.path()).await;
+    host.publish(HOOK).await;
+    let made = async |host: &Host, overlap_ms: u64| {
+        let rotation = Rotation { overlap_ms, secret: NewSecret::Made };
+        let rotated = host.engine.rotate_hook(&test(), &id("hook"), rotation, "ana").await;
+        rotated.map(|rotated| rotated.secret.expect("a secret").expose_secret().to_owned())
+    };
+    let is_good = async |host: &Host, number: u32, secret: &str| match host
+        .engine
+        .accept(&test(), &id("hook"), delivery(number, secret))
+        .await
+    {
+        Ok(Accepted::Queued { .. }) => true,
+        Err(EngineError::Unauthentic(_)) => false,
+        other => panic!("{number}: {other:?}"),
+    };
+    let first = made(&host, 24 * HOUR_MS).await.expect("rotated");
+    let second = made(&host, HOUR_MS).await.expect("rotated");
+    for (number, secret) in [(1, "correct horse"), (2, first.as_str()), (3, second.as_str())] {
+        assert!(is_good(&host, number, secret).await, "{number}");
+    }
+    host.crash().await;
+    let host = Host::start(folder.path(), &clock);
+    clock.pass(HOUR_MS);
+    assert!(is_good(&host, 4, "correct horse").await, "for a day");
+    assert!(!is_good(&host, 5, &first).await, "for an hour");
+
+    made(&host, HOUR_MS).await.expect("rotated");
+    let last = made(&host, HOUR_MS).await.expect("rotated");
+    let refused = made(&host, HOUR_MS).await;
+    let Err(EngineError::Conflict(problem)) = refused else { panic!("{refused:?}") };
+    assert!(problem.cause.is_some(), "{problem}");
+    assert!(problem.fix.is_some_and(|fix| fix.contains("2026-05-01T02:00:00.000Z") && fix.contains("--overlap 0s")));
+    assert!(is_good(&host, 6, &last).await && is_good(&host, 7, &second).await, "nothing has changed");
+    let only = made(&host, 0).await.expect("rotated");
+    for (number, secret) in [(8, "correct horse"), (9, second.as_str()), (10, last.as_str())] {
+        assert!(!is_good(&host, number, secret).await, "{number}");
+    }
+    assert!(is_good(&host, 11, &only).await);
+}
+
+fn check_mistake(refused: Result<(), EngineError>) {
+    let Err(EngineError::Invalid(problems)) = refused else { panic!("{refused:?}") };
+    let said = problems[0].to_string();
+    assert!(problems[0].cause.is_some() && problems[0].fix.is_some(), "{said}");
+    assert!(!said.contains("s3cr3t"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_cannot_be_used_is_the_callers_mistake() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (host, _) = host(folder.path()).await;
+    host.publish(HOOK).await;
+    let add = async |credential: Credential, webhook_secret: &str| {
+        host.engine.add_connection(connection(credential, webhook_secret), "test").await.map(drop)
+    };
+    let long = "s3cr3t-w0rd".repeat(1_000);
+    for text in
+        ["", "s3cr3t", "s3cr3t-w0rd\nanother", " s3cr3t-w0rd", "s3cr3t-w0rd ", "s3cr3t-w0rd\u{7}", long.as_str()]
+    {
+        let secret = || SecretString::from(text);
+        check_mistake(add(Credential::Bearer { token: secret() }, "correct horse").await);
+        check_mistake(add(Credential::None, text).await);
+        let renewal = Renewal { webhook_secret: Some(secret()), ..Renewal::default() };
+        let hook = "hook".parse().expect("a name");
+        check_mistake(host.engine.update_connection(&test(), &hook, renewal).await.map(drop));
+        let rotation = Rotation { overlap_ms: 0, secret: NewSecret::Given(secret()) };
+        check_mistake(host.engine.rotate_hook(&test(), &id("hook"), rotation, "ana").await.map(drop));
+    }
+    let secret = || SecretString::from("s3cr3t-w0rd");
+    let header = |name: &str, prefix: &str| Credential::Header {
+        name: name.to_owned(),
+        prefix: prefix.to_owned(),
+        value: secret(),
+    };
+    for credential in [
+        header("x y", ""),
+        header("", ""),
+        header("host", ""),
+        header("x-key", "Token\n"),
+        Credential::Basic { user: "a:b".to_owned(), password: secret() },
+        Credential::Query { name: String::new(), value: secret() },
+    ] {
+        check_mistake(add(credential, "correct horse").await);
+    }
+    let sent = host.engine.accept(&test(), &id("hook"), delivery(1, "correct horse")).await;
+    assert!(sent.is_ok(), "nothing has changed: {sent:?}");
 }
 
 #[tokio::test(start_paused = true)]

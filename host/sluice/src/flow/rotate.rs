@@ -16,7 +16,7 @@ use crate::show::time;
 /// What is changed, and how long the old is good.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  sluice flow rotate-hook alert-on-bug\n  sluice flow rotate-hook alert-on-bug --secret-file new-secret.txt --overlap 2h\n  sluice flow rotate-hook alert-on-bug --keep-secret\n\nThe address changes if the flow's trigger has hook_token: true. The new secret is the\nflow's own and is shown once."
+    after_help = "Examples:\n  sluice flow rotate-hook alert-on-bug\n  sluice flow rotate-hook alert-on-bug --secret-file new-secret.txt --overlap 2h\n  sluice flow rotate-hook alert-on-bug --keep-secret\n\nThe address changes if the flow's trigger has hook_token: true. The new secret is the\nflow's own and is shown once. What earlier changes left good stays so until its own time,\nat most three of them; --overlap 0s ends them all."
 )]
 pub(crate) struct Rotate {
     /// The flow
@@ -61,6 +61,9 @@ pub(crate) async fn rotate(client: &Client, global: &Global, rotate: &Rotate, re
             secret.0.expose_secret()
         ));
     }
-    lines.push(format!("The address and the secret from before are good until {}.", time(rotated.before_until_ms)));
+    lines.push(match request.overlap_ms {
+        0 => "Addresses and secrets from before are no longer good.".to_owned(),
+        _ => format!("The address and the secret from before are good until {}.", time(rotated.before_until_ms)),
+    });
     Ok(Answer::done(reply.json, lines.join("\n")))
 }

@@ -58,7 +58,7 @@ fn hook_lines(hook: &HookView) -> Vec<String> {
     let secret = if hook.own_secret { "the flow's own" } else { "the connection's" };
     let mut lines = vec![format!("  started    by POST {}", hook.hook), format!("  secret     {secret}")];
     lines.extend(hook.before_until_ms.map(|until_ms| {
-        format!("  changed    the address and the secret from before are good until {}", time(until_ms))
+        format!("  changed    addresses and secrets from before are good until {} at the latest", time(until_ms))
     }));
     lines.extend(hook.subscription.iter().flat_map(subscription_lines));
     lines

@@ -195,7 +195,10 @@ fn secrets_that_cannot_be_scrubbed_or_sent_are_refused() {
         (Credential::Query { name: String::new(), value: "long-enough".into() }, "secret-unusable"),
     ] {
         let secrets = Secrets { credential, webhook_secret: None };
-        assert_eq!(secrets.check().expect_err("refused").to_problem().code, code, "{secrets:?}");
+        let problem = secrets.check().expect_err("refused").to_problem();
+        assert_eq!(problem.code, code, "{secrets:?}");
+        let said = problem.to_string();
+        assert!(problem.cause.is_some() && problem.fix.is_some() && !said.contains("1234"), "{said}");
     }
     let secrets = Secrets { credential: token("12345678"), webhook_secret: Some("short".into()) };
     assert_eq!(secrets.check().expect_err("refused").to_problem().code, "secret-too-short");
