@@ -8,6 +8,9 @@ use crate::message::SendError;
 
 /// Stands in URLs for the base URL of the connection.
 const BASE_URL: &str = "{base-url}";
+/// True of calls without a connection, and of connections without a base URL.
+const NO_BASE: &str = "a path alone needs a connection with a base URL, and this call has none: \
+     write the whole URL, or choose such a connection";
 
 /// The target of a request as its connector wrote it.
 ///
@@ -27,7 +30,7 @@ pub(crate) fn target(method: &str, url: &str, authority: &Authority) -> Result<T
 
 fn below(base: Option<&Target>, rest: &str) -> Result<String, SendError> {
     let Some(base) = base else {
-        return Err(SendError::Invalid(format!("the URL begins with {BASE_URL}, and the connection has no base URL")));
+        return Err(SendError::Invalid(NO_BASE.to_owned()));
     };
     // Anything else could change the host: `{base-url}.evil.example`.
     if !(rest.is_empty() || rest.starts_with(['/', '?', '#'])) {

@@ -66,6 +66,11 @@ pub enum StartError {
     /// The extra roots are no certificates.
     #[error("the additional root certificates cannot be read: {0}")]
     Roots(String),
+    /// There are extra roots, and no certificate among them.
+    #[error(
+        "the additional root certificates hold no certificate in PEM form; likely cause: they are in DER form, or a key"
+    )]
+    NoRoots,
     /// The TLS library refused its settings.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),

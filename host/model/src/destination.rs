@@ -59,6 +59,15 @@ impl Methods {
         }
     }
 
+    /// Those that it names; none for `*`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let named = match self {
+            Self::Any => None,
+            Self::Only(methods) => Some(methods),
+        };
+        named.into_iter().flatten().map(String::as_str)
+    }
+
     fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Any, _) => true,

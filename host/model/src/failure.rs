@@ -124,7 +124,7 @@ pub enum Failure {
         /// What it was.
         message: String,
     },
-    /// The host stopped while an effect without idempotency was under way.
+    /// Nobody knows whether an effect without idempotency took place.
     MayHaveHappened {
         /// What to look for at the remote.
         message: String,
@@ -184,13 +184,12 @@ impl Failure {
     /// What a person reads: what happened, the likely cause, the fix.
     pub fn to_problem(&self) -> Problem {
         match self {
-            Self::AuthExpired => Problem::new("auth-expired", "the credential of the connection has expired")
-                .fix("give the connection another one: sluice connection update ID --secret-file FILE"),
-            Self::AuthRevoked => {
-                Problem::new("auth-revoked", "the remote no longer accepts the credential of the connection")
-                    .cause("the token was revoked or replaced at the remote service")
-                    .fix("give the connection another one: sluice connection update ID --secret-file FILE")
+            Self::AuthExpired => {
+                Problem::new("auth-expired", "the remote says that the credential has expired").fix(NEW_CREDENTIAL)
             }
+            Self::AuthRevoked => Problem::new("auth-revoked", "the remote refused the credential, or asks for one")
+                .cause("the credential was revoked, replaced or mistyped, or the call was made without a connection")
+                .fix(NEW_CREDENTIAL),
             Self::MissingScopes { scopes } => {
                 let scopes = scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(", ");
                 Problem::new("missing-scopes", format!("the credential lacks the scopes {scopes}"))
@@ -205,12 +204,15 @@ impl Failure {
             ),
             Self::Transient { message } => Problem::new("transient", message)
                 .cause("a passing fault at the remote or on the way to it")
-                .fix("look whether the remote service is up and can be reached from this machine; then replay the run"),
-            Self::InvalidInput { fields } => {
-                Problem::new("invalid-input", join(fields)).fix("correct the step's input in the flow")
-            }
-            Self::NotFound { message } => Problem::new("not-found", message),
-            Self::Conflict { message } => Problem::new("conflict", message),
+                .fix("see whether the remote service is up and reachable; then replay the run, or call again"),
+            Self::InvalidInput { fields } => Problem::new("invalid-input", join(fields))
+                .fix("correct the input: the step's in the flow, or that of the call made by hand"),
+            Self::NotFound { message } => Problem::new("not-found", message)
+                .cause("it was deleted or renamed, its address is wrong, or the account may not see it")
+                .fix("compare the address and the names in the input with what is there, and what the account may see"),
+            Self::Conflict { message } => Problem::new("conflict", message)
+                .cause("it exists already, or has changed since it was read")
+                .fix("look at what is there now; then change the input, or do without the call"),
             Self::Remote { status, message } => {
                 Problem::new("remote", format!("the remote answered {status}: {message}"))
             }
@@ -222,7 +224,10 @@ impl Failure {
             Self::LimitExceeded { which, limit } => {
                 let problem = Problem::new("limit-exceeded", format!("the call reached its limit {which} = {limit}"));
                 if LimitsPart::can_raise(which, *limit) {
-                    problem.fix(format!("raise {which} in the plugin's grant if the connector is trusted with more"))
+                    problem.fix(format!(
+                        "if the connector is trusted with more, raise {which} in the plugin's grant, and in the ceiling where \
+                         that gives less"
+                    ))
                 } else {
                     problem.cause("a fault in the connector; no grant gives more of this")
                 }
@@ -233,16 +238,38 @@ impl Failure {
                 Problem::new("invalid-output", format!("the connector broke its own output schema: {}", join(fields)))
                     .cause("a fault in the connector, or a change at the remote service")
             }
-            Self::Expression { field, message } => Problem::new("expression", message).field(field.clone()),
+            Self::Expression { field, message } => {
+                Problem::new("expression", message).fix(mend_expression(field)).field(field.clone())
+            }
             Self::Stopped { reason } => Problem::new("stopped", reason).cause("a step of the flow ends it this way"),
             Self::TimedOut { message } => Problem::new("timed-out", message)
                 .fix("see who or what it waited for; allow more time in the flow, then replay the run"),
-            Self::MayHaveHappened { message } => Problem::new("may-have-happened", message)
-                .cause("the host stopped after it had begun an effect that must not be repeated")
-                .fix("look at the remote service whether it took effect; then replay the run or discard it"),
+            Self::MayHaveHappened { message } => {
+                Problem::new("may-have-happened", message).cause(NO_ANSWER).fix(LOOK_WHETHER)
+            }
             Self::Unavailable { problem } => problem.clone(),
         }
     }
+}
+
+/// True of calls with a connection, and of those made without one.
+const NEW_CREDENTIAL: &str = "give the connection another credential: \
+     sluice connection update CONNECTION --secret-file FILE; a call made without a connection needs one";
+
+/// True of every way in which an answer is lost.
+const NO_ANSWER: &str = "the answer never came, or could not be kept: the remote failed, closed the connection or was \
+     too slow, the connector broke off, or the host stopped meanwhile";
+
+/// What to do about an effect that may have happened.
+const LOOK_WHETHER: &str = "look at the remote service whether it took effect. If it did: \
+     sluice dead happened RUN --output 'JSON', with what the call would have returned. If it did not: \
+     sluice dead replay RUN --yes-repeat. To leave it: sluice dead discard RUN";
+
+fn mend_expression(field: &str) -> String {
+    format!(
+        "see the values it read with sluice run show RUN; then mend {field} in the flow, and where a value may be \
+         absent, give a default: {{{{ x | default(0) }}}}"
+    )
 }
 
 fn join(fields: &[FieldProblem]) -> String {
@@ -252,6 +279,29 @@ fn join(fields: &[FieldProblem]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_person_must_mend_says_why_and_how() {
+        let message = || "no such user".to_owned();
+        for failure in [
+            Failure::NotFound { message: message() },
+            Failure::Conflict { message: message() },
+            Failure::AuthRevoked,
+            Failure::Transient { message: message() },
+            Failure::MayHaveHappened { message: message() },
+        ] {
+            let problem = failure.to_problem();
+            assert!(problem.cause.is_some() && problem.fix.is_some(), "{problem}");
+        }
+    }
+
+    #[test]
+    fn an_expression_that_failed_says_where_and_how_to_mend_it() {
+        let failure = Failure::Expression { field: "steps.a.input.text".to_owned(), message: "no".to_owned() };
+        let fix = failure.to_problem().fix.expect("a fix");
+        assert!(fix.contains("mend steps.a.input.text in the flow"), "{fix}");
+        assert!(fix.contains("{{ x | default(0) }}"), "{fix}");
+    }
 
     #[test]
     fn reads_as_a_person_would_say_it() {

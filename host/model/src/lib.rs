@@ -11,6 +11,7 @@ mod failure;
 mod host;
 mod limits;
 mod manifest;
+mod method;
 mod name;
 mod path;
 mod problem;
@@ -31,6 +32,7 @@ pub use manifest::{
     FileAccess, Idempotency, KeyAsked, KeyName, Manifest, Migration, Need, Operation, Poll, RateHint, Sample,
     ScopeAsked, ScopeTemplate, Subscription, Support, Trigger, TriggerKind, TriggerSample,
 };
+pub use method::unknown_method;
 pub use name::{
     ConnectionId, Environment, FieldId, FlowId, FolderName, NameError, OperationId, OperationRef, PluginId, RunId,
     Scope, StepId, Team, nearest,

@@ -35,6 +35,14 @@ pub enum Reach {
 const BASE_URL: &str = "{base-url}";
 
 impl Reach {
+    /// Which methods.
+    pub fn methods(&self) -> &Methods {
+        match self {
+            Self::Fixed(destination) => &destination.methods,
+            Self::BaseUrl { methods, .. } | Self::Any { methods } => methods,
+        }
+    }
+
     /// The destination for a connection with this base URL; None when the reach
     /// needs a base URL and there is none, or leaves the destination open.
     pub fn resolve(&self, base_url: Option<&Target>) -> Option<Destination> {

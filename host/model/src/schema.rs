@@ -119,10 +119,38 @@ fn to_problem(error: &jsonschema::ValidationError<'_>) -> FieldProblem {
         }
         Kind::Type { kind } => (path, format!("{}", TypeWords(kind)), got),
         Kind::Enum { options } => (path, format!("one of {}", show(options)), got),
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => match choices(context, &path) {
+            Some(choices) => (path, format!("one of {}", show(&Value::Array(choices))), got),
+            None => (path, format!("a value that fits: {error}"), got),
+        },
         Kind::Format { format } => (path, format_words(format), got),
         _ => (path, format!("a value that fits: {error}"), got),
     };
     FieldProblem { path, expected, got }
+}
+
+/// The constants that a combination of schemas lists, when it lists nothing else.
+fn choices(context: &[Vec<jsonschema::ValidationError<'_>>], path: &str) -> Option<Vec<Value>> {
+    let of_part = |errors: &[jsonschema::ValidationError<'_>]| errors.iter().find_map(|error| constants(error, path));
+    let parts = context.iter().map(|errors| of_part(errors)).collect::<Option<Vec<_>>>()?;
+    let found: Vec<Value> = parts.into_iter().flatten().collect();
+    let listed = !found.is_empty() && found.iter().all(|value| !value.is_object() && !value.is_array());
+    listed.then_some(found)
+}
+
+/// The constants that one error says were wanted at this path, not below it.
+fn constants(error: &jsonschema::ValidationError<'_>, path: &str) -> Option<Vec<Value>> {
+    use jsonschema::error::ValidationErrorKind as Kind;
+    if error.instance_path().as_str() != path {
+        return None;
+    }
+    match error.kind() {
+        Kind::Constant { expected_value } => Some(vec![expected_value.as_ref().clone()]),
+        Kind::Enum { options } => options.as_array().cloned(),
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => choices(context, path),
+        Kind::Type { kind } if TypeWords(kind).to_string() == type_words("null") => Some(vec![Value::Null]),
+        _ => None,
+    }
 }
 
 fn show(value: &Value) -> String {
@@ -201,6 +229,22 @@ mod tests {
             let problems = schema.check(&value);
             assert_eq!(problems[0].to_string(), wanted);
         }
+    }
+
+    #[test]
+    fn constants_are_listed_however_a_schema_lists_them() {
+        let constants = json!([{ "const": "GET", "title": "Get" }, { "type": "string", "const": "PUT" }]);
+        for word in ["oneOf", "anyOf"] {
+            let schema = Schema::compile(&json!({ "properties": { "m": { word: constants } } })).expect("valid");
+            let problems = schema.check(&json!({ "m": "FETCH" }));
+            assert_eq!(problems[0].to_string(), "m expects one of [\"GET\",\"PUT\"], got \"FETCH\"");
+        }
+        let kinds = ["a", "b"].map(|kind| json!({ "properties": { "kind": { "const": kind } } }));
+        let below = Schema::compile(&json!({ "anyOf": kinds })).expect("valid").check(&json!({ "kind": "c" }));
+        assert!(below[0].expected.starts_with("a value that fits"), "{}", below[0]);
+        let mixed = json!({ "anyOf": [{ "const": "a" }, { "type": "integer" }] });
+        let problems = Schema::compile(&mixed).expect("valid").check(&json!("b"));
+        assert!(problems[0].expected.starts_with("a value that fits"), "{}", problems[0]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::address::AddressRule;
-use crate::document::{Section, Source, VERSION, report_repeated};
+use crate::document::{Section, Source, VERSION, report_repeated, report_unknown_methods};
 use crate::index::Index;
 use crate::method::Method;
 use crate::print::Printer;
@@ -78,7 +78,7 @@ impl Ceiling {
             version: VERSION,
             allowed: rules(&source, &root, "allowed"),
             denied: rules(&source, &root, "denied"),
-            methods: root.has("methods").then(|| root.list("methods")),
+            methods: root.has("methods").then(|| methods(&source, &root)),
             addresses: root.list("addresses"),
             publishers: root.has("publishers").then(|| root.list("publishers")),
             folders: root.list("folders"),
@@ -126,6 +126,11 @@ impl Ceiling {
         &self.document.limits
     }
 
+    /// Where a missing line goes. A host reads its ceiling when it starts, and not again.
+    pub(crate) fn add_to(&self, list: &str) -> String {
+        format!("in {}, add to {list} and start the host again:", self.name)
+    }
+
     pub(crate) fn document(&self) -> &CeilingDocument {
         &self.document
     }
@@ -153,7 +158,18 @@ impl Ceiling {
 }
 
 fn rules(source: &Source<'_>, root: &Section<'_, '_>, key: &str) -> Vec<CeilingRule> {
-    let rules = root.placed_list(key);
+    let rules = root.placed_list::<CeilingRule>(key);
     report_repeated(source, &rules);
+    for (at, rule) in &rules {
+        report_unknown_methods(source, *at, rule.methods().names());
+    }
     rules.into_iter().map(|(_, rule)| rule).collect()
+}
+
+fn methods(source: &Source<'_>, root: &Section<'_, '_>) -> Vec<Method> {
+    let methods = root.placed_list::<Method>("methods");
+    for (at, method) in &methods {
+        report_unknown_methods(source, *at, std::iter::once(method.as_str()));
+    }
+    methods.into_iter().map(|(_, method)| method).collect()
 }

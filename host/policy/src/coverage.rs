@@ -3,8 +3,11 @@
 //! Nothing here decides: an uncovered destination is denied when it is used, and
 //! these are the warnings beforehand.
 
+use std::collections::BTreeSet;
+
 use model::{Destination, FileAccess, Limits, LimitsPart, Manifest, Problem, Reach, nearest, parse_base_url};
 
+use crate::address::not_named;
 use crate::approval::Subject;
 use crate::capability::limit;
 use crate::ceiling::Ceiling;
@@ -27,6 +30,7 @@ pub fn uncovered(manifest: &Manifest, grant: &Grant) -> Vec<Problem> {
         problems.extend(of_operation(manifest, grant, subject));
     }
     problems.extend(unknown_operations(manifest, grant));
+    problems.extend(of_addresses(grant));
     problems.extend(of_limits(manifest, grant));
     problems
 }
@@ -139,6 +143,13 @@ fn unknown_operations(manifest: &Manifest, grant: &Grant) -> Vec<Problem> {
     unknown.map(problem).collect()
 }
 
+/// Hosts written as addresses need the grant's word for them, each once.
+fn of_addresses(grant: &Grant) -> Vec<Problem> {
+    let rules = grant.operations.values().flat_map(|said| &said.destinations);
+    let addresses: BTreeSet<_> = rules.filter_map(GrantRule::address).collect();
+    addresses.into_iter().filter_map(|address| not_named(address, &grant.addresses)).collect()
+}
+
 fn of_limits(manifest: &Manifest, grant: &Grant) -> Vec<Problem> {
     let given = Limits::default().replaced_by(&grant.limits).capped_by(&LimitsPart::most());
     let short = manifest.limits.entries().into_iter().filter_map(|(name, asked)| {
@@ -162,12 +173,12 @@ pub fn beyond(ceiling: &Ceiling, grant: &Grant) -> Vec<Problem> {
     }
     for address in &grant.addresses {
         if !ceiling.document().addresses.iter().any(|rule| rule.names(address.socket())) {
-            let fix = format!("in {}, add to addresses:\n    \"{address}\",", ceiling.name());
+            let fix = format!("{}\n    \"{address}\",", ceiling.add_to("addresses"));
             problems.push(Problem::new("beyond-ceiling", format!("the ceiling does not name {address}")).fix(fix));
         }
     }
     for folder in grant.folders.values().filter(|folder| ceiling.folder_root(&folder.path).is_none()) {
-        let fix = format!("in {}, add to folders:\n    {},", ceiling.name(), quoted(&folder.path.to_string()));
+        let fix = format!("{}\n    {},", ceiling.add_to("folders"), quoted(&folder.path.to_string()));
         problems.push(
             Problem::new("beyond-ceiling", format!("no folder of the ceiling contains {}", folder.path)).fix(fix),
         );
@@ -175,12 +186,18 @@ pub fn beyond(ceiling: &Ceiling, grant: &Grant) -> Vec<Problem> {
     for (name, given) in grant.limits.entries() {
         let most =
             |part: &LimitsPart| part.entries().into_iter().find(|(capped, most)| *capped == name && *most < given);
-        let what = match (most(ceiling.limits()), most(&LimitsPart::most())) {
-            (Some((_, most)), _) => format!("{name} = {given} is more than the ceiling's {most}, which will hold"),
-            (None, Some((_, most))) => format!("{name} = {given} is more than the {most} that the host is built for"),
+        let (what, fix) = match (most(ceiling.limits()), most(&LimitsPart::most())) {
+            (Some((_, most)), _) => {
+                let raise = ceiling.add_to("limits");
+                let fix = format!("write at most {name} = {most} in the grant; or {raise}\n    {name} = {given}");
+                (format!("the ceiling's {name} = {most}"), fix)
+            }
+            (None, Some((_, most))) => {
+                (format!("the {name} = {most} that the host is built for"), format!("write at most {name} = {most}"))
+            }
             (None, None) => continue,
         };
-        problems.push(Problem::new("beyond-ceiling", what));
+        problems.push(Problem::new("beyond-ceiling", format!("{name} = {given} is more than {what}")).fix(fix));
     }
     problems
 }
@@ -191,7 +208,14 @@ fn beyond_rule(ceiling: &Ceiling, operation: &OperationKey, rule: &GrantRule) ->
     if let Some(denied) = ceiling.document().denied.iter().find(|denied| denied.covers(wanted)) {
         return Some(what("has no effect").cause(format!("ceiling: denied {denied}")));
     }
+    let left_out = wanted.methods.names().filter(|name| !ceiling.allows_method(name));
+    let left_out: Vec<String> = left_out.map(quoted).collect();
+    if !left_out.is_empty() {
+        let left_out = left_out.join(", ");
+        let fix = format!("{}\n    {left_out},", ceiling.add_to("methods"));
+        return Some(what(&format!("has no effect for {left_out}: the ceiling's methods leave it out")).fix(fix));
+    }
     let covered = ceiling.document().allowed.iter().any(|allowed| allowed.covers(wanted));
-    let fix = format!("in {}, add to allowed:\n    {},", ceiling.name(), quoted(&rule.to_string()));
+    let fix = format!("{}\n    {},", ceiling.add_to("allowed"), quoted(&rule.to_string()));
     (!covered).then(|| what("is not allowed in full by the ceiling").fix(fix))
 }

@@ -11,7 +11,7 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::str::FromStr;
 
-use model::{LimitsPart, Problem, nearest};
+use model::{LimitsPart, Problem, nearest, unknown_method};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -257,6 +257,13 @@ pub(crate) fn report_repeated<T: Ord + Display>(source: &Source<'_>, items: &[(u
     let mut seen = BTreeSet::new();
     for (at, item) in items.iter().filter(|(_, item)| !seen.insert(item)) {
         source.report(*at, Problem::new("repeated", format!("{item} stands here twice")).fix("remove one of the two"));
+    }
+}
+
+/// Reports the methods that HTTP does not have: a rule with one means no request.
+pub(crate) fn report_unknown_methods<'m>(source: &Source<'_>, at: usize, methods: impl Iterator<Item = &'m str>) {
+    for problem in methods.filter_map(unknown_method) {
+        source.report(at, problem);
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::NamedAddress;
 use crate::date::Date;
-use crate::document::{Entry, Section, Source, VERSION, report_repeated};
+use crate::document::{Entry, Section, Source, VERSION, report_repeated, report_unknown_methods};
 use crate::print::{Printer, key};
 use crate::rule::{FolderPath, GrantRule, as_text};
 
@@ -259,8 +259,11 @@ fn operations(source: &Source<'_>, root: &Section<'_, '_>) -> BTreeMap<Operation
     let Some(section) = root.free_section("operations") else { return BTreeMap::new() };
     let read = |entry: Entry<'_, '_, OperationKey>| {
         let operation = section.section_of(&entry, &["destinations"])?;
-        let destinations = operation.placed_list("destinations");
+        let destinations = operation.placed_list::<GrantRule>("destinations");
         report_repeated(source, &destinations);
+        for (at, rule) in &destinations {
+            report_unknown_methods(source, *at, rule.destination().methods.names());
+        }
         let destinations = destinations.into_iter().map(|(_, rule)| rule).collect();
         Some((entry.key, GrantedOperation { destinations }))
     };

@@ -4,11 +4,11 @@
 //! grant names hosts; only a ceiling may say "every host" or "every port".
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use model::{Destination, DestinationError, Host, HostPattern, Target};
+use model::{Destination, DestinationError, Host, HostPattern, Methods, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,16 @@ impl GrantRule {
         &self.0
     }
 
+    /// The address and port, where the host is written as an address.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self.0.host {
+            HostPattern::Exact(Host::Address(address)) => Some(SocketAddr::new(address, self.0.port)),
+            HostPattern::Exact(Host::Name(_)) | HostPattern::Below(_) | HostPattern::Range(_) | HostPattern::Any => {
+                None
+            }
+        }
+    }
+
     /// Whether it names one host, not a domain of them. Only such a rule allows
     /// what a manifest leaves open (`any`, `{base-url}`).
     pub fn is_concrete(&self) -> bool {
@@ -142,13 +152,17 @@ impl CeilingRule {
         rule.covers(other)
     }
 
+    pub(crate) fn methods(&self) -> &Methods {
+        &self.destination.methods
+    }
+
     pub(crate) fn host(&self) -> &HostPattern {
         &self.destination.host
     }
 
     /// Whether it means every request to its origins.
     pub(crate) fn is_whole_origin(&self) -> bool {
-        self.destination.methods == model::Methods::Any && self.destination.path == model::PathPattern::any()
+        self.destination.methods == Methods::Any && self.destination.path == model::PathPattern::any()
     }
 }
 

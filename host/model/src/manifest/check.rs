@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Discovery, FileAccess, Manifest, Need, Poll, RateHint, Trigger};
+use crate::method::unknown_method;
 use crate::name::{FieldId, nearest};
 use crate::problem::Problem;
 
@@ -25,6 +26,7 @@ impl Manifest {
         let mut problems = Vec::new();
         self.check_names(&mut problems);
         self.check_accounts(&mut problems);
+        self.check_methods(&mut problems);
         for action in &self.actions {
             let place = format!("actions.{}", action.id);
             check_rate(action.rate, &place, &mut problems);
@@ -72,6 +74,23 @@ impl Manifest {
                 let what = format!("{place} works with an account, and the connector has none");
                 problems.push(contradiction(what, "declare `connection`, or let it work without an account", &place));
             }
+        }
+    }
+
+    /// A reach with a method that HTTP does not have reaches nothing.
+    fn check_methods(&self, problems: &mut Vec<Problem>) {
+        let of_actions = self.actions.iter().map(|action| (format!("actions.{}", action.id), &action.destinations));
+        let of_triggers = self.triggers.iter().flat_map(|trigger| {
+            let poll = trigger.poll.iter().map(|poll| ("poll", &poll.destinations));
+            let subscription = trigger.subscription.iter().map(|part| ("subscription", &part.destinations));
+            poll.chain(subscription).map(|(part, reaches)| (format!("triggers.{}.{part}", trigger.id), reaches))
+        });
+        let check = self.connection.iter().filter_map(|spec| spec.check.as_ref());
+        let of_check = check.map(|check| ("connection.check".to_owned(), &check.destinations));
+        let of_discovery = self.discovery.iter().map(|discovery| ("discovery".to_owned(), &discovery.destinations));
+        for (place, reaches) in of_actions.chain(of_triggers).chain(of_check).chain(of_discovery) {
+            let unknown = reaches.iter().flat_map(|reach| reach.methods().names()).filter_map(unknown_method);
+            problems.extend(unknown.map(|problem| problem.field(format!("{place}.destinations"))));
         }
     }
 
@@ -305,6 +324,16 @@ mod tests {
         check(|it| it["triggers"][0]["id"] = "add".into(), &["two operations are named add"]);
         check(|it| it["actions"][0]["id"] = "discovery".into(), &["may be named discovery"]);
         check(|it| it["actions"][0]["id"] = "check".into(), &["may be named check"]);
+    }
+
+    #[test]
+    fn methods_are_those_of_http() {
+        check(|it| it["actions"][0]["destinations"] = json!(["GET,PSOT any"]), &["\"PSOT\" is no method"]);
+        check(
+            |it| it["connection"]["check"] = json!({ "destinations": ["GTE https://a.example/me"] }),
+            &["\"GTE\" is no method"],
+        );
+        check(|it| it["actions"][0]["destinations"] = json!(["PROPFIND {base-url}/x", "* any"]), &[]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod rule;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use model::PluginId;
+use model::{PluginId, Problem};
 
 use crate::ceiling::Ceiling;
 use crate::denial::Denial;
@@ -25,7 +25,8 @@ pub struct AddressPolicy(Arc<Named>);
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Named {
     plugin: PluginId,
-    file: String,
+    /// Where a line goes that the ceiling lacks.
+    place: String,
     ceiling: Vec<AddressRule>,
     grant: Vec<NamedAddress>,
 }
@@ -34,7 +35,7 @@ impl AddressPolicy {
     pub(crate) fn new(plugin: &PluginId, ceiling: &Ceiling, grant: &[NamedAddress]) -> Self {
         Self(Arc::new(Named {
             plugin: plugin.clone(),
-            file: ceiling.name().to_owned(),
+            place: ceiling.add_to("addresses"),
             ceiling: ceiling.document().addresses.clone(),
             grant: grant.to_vec(),
         }))
@@ -70,7 +71,7 @@ impl Named {
         let line = quoted(&plain(address).to_string());
         if !by_ceiling {
             missing.push("the ceiling".to_owned());
-            fix.push(format!("in {}, add to addresses:\n    {line},", self.file));
+            fix.push(format!("{}\n    {line},", self.place));
         }
         if !by_grant {
             missing.push(format!("grant {}", self.plugin));
@@ -79,6 +80,21 @@ impl Named {
         let rule = format!("{address} is not public ({class}) and is not named by {}", missing.join(" and "));
         Denial::new("address-not-named", what, rule, fix.join("\n"))
     }
+}
+
+/// Why an address that a grant writes as a host is denied as the grant stands; None when
+/// it is public, or named.
+pub(crate) fn not_named(address: SocketAddr, named: &[NamedAddress]) -> Option<Problem> {
+    let class = class::special(address.ip())?;
+    if class::is_unnameable(address.ip()) {
+        let what = format!("the grant sends to {address}, and {class} addresses are never dialled");
+        return Some(Problem::new("address-never", what).fix("use the plain address of the service"));
+    }
+    let is_named = named.iter().any(|name| name.names(address));
+    let what = format!("the grant sends to {address}, a {class} address that it does not name: it will be denied");
+    let line = quoted(&address.to_string());
+    let fix = format!("add to addresses of the grant, and to those of the ceiling if they lack it:\n    {line},");
+    (!is_named).then(|| Problem::new("address-not-named", what).fix(fix))
 }
 
 /// The address without flow and scope, as documents name it.
@@ -142,7 +158,7 @@ mod tests {
         let denial = policy("", &[]).check("127.0.0.1:9100".parse().expect("good")).expect_err("denied");
         assert_eq!(
             denial.fix,
-            "in ceiling.toml, add to addresses:\n    \"127.0.0.1:9100\",\n\
+            "in ceiling.toml, add to addresses and start the host again:\n    \"127.0.0.1:9100\",\n\
              in the grant of demo, add to addresses and approve it again:\n    \"127.0.0.1:9100\","
         );
     }

@@ -65,22 +65,28 @@ impl Inner {
             ),
             None => (
                 format!("no folder {} in grant {}", quoted(&folder.chars().take(80).collect::<String>()), self.plugin),
-                self.folder_lines(folder, wanted),
+                self.folder_lines(folder),
             ),
         };
         let fix = format!("{lines}\nthen: {approve}");
         Err(Denial::new("grant-missing-folder", self.refused(folder, write), rule, fix))
     }
 
-    fn folder_lines(&self, folder: &str, wanted: FolderAccess) -> String {
+    /// The lines that open a folder for all that the operation asks to do: one that
+    /// writes may read first, and would be denied again with less.
+    fn folder_lines(&self, folder: &str) -> String {
         if folder.parse::<model::FolderName>().is_err() {
             let known: Vec<&str> = self.grant.folders.keys().map(model::FolderName::as_str).collect();
             return format!("this is not the name of a folder; the grant opens: {}", known.join(", "));
         }
         let root =
             self.ceiling.document().folders.first().map_or_else(|| "/srv/sluicegate".to_owned(), ToString::to_string);
+        let asked = match self.files {
+            FileAccess::Write => FolderAccess::Write,
+            FileAccess::Read | FileAccess::None => FolderAccess::Read,
+        };
         format!(
-            "in the grant of {}, add:\n[folders.{}]\npath = {}\naccess = \"{wanted}\"",
+            "in the grant of {}, add:\n[folders.{}]\npath = {}\naccess = \"{asked}\"",
             self.plugin,
             key(folder),
             quoted(&format!("{root}/{folder}")),
@@ -92,7 +98,7 @@ impl Inner {
             return Ok(());
         }
         let rule = format!("no folder of the ceiling contains {}", granted.path);
-        let fix = format!("in {}, add to folders:\n    {},", self.ceiling.name(), quoted(&granted.path.to_string()));
+        let fix = format!("{}\n    {},", self.ceiling.add_to("folders"), quoted(&granted.path.to_string()));
         let what = format!("{}/{} may not open the folder {folder:?}", self.plugin, self.operation);
         Err(Denial::new("ceiling-missing-folder", what, rule, fix))
     }

@@ -124,7 +124,7 @@ impl Inner {
         let Some(asked) = heard.asked else { return self.not_asked(what, target) };
         if !heard.method {
             let rule = format!("the ceiling's methods leave out {}", target.method);
-            let fix = format!("in {}, add to methods:\n    \"{}\",", self.ceiling.name(), target.method);
+            let fix = format!("{}\n    \"{}\",", self.ceiling.add_to("methods"), target.method);
             return Denial::new("ceiling-method", what, rule, fix);
         }
         if heard.allowed.is_none() || heard.granted.is_none() {

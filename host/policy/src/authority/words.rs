@@ -41,7 +41,7 @@ impl Fix {
     /// The line that is missing under `allowed`.
     pub(crate) fn ceiling_allowed(&mut self, ceiling: &Ceiling, target: &Target) {
         let rule = quoted(&format!("* {}", origin(target)));
-        self.line(&format!("in {}, add to allowed:\n    {rule},", ceiling.name()));
+        self.line(&format!("{}\n    {rule},", ceiling.add_to("allowed")));
     }
 
     /// The lines that are missing for an operation.

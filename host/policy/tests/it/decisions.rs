@@ -106,7 +106,7 @@ fn a_denial_holds_the_lines_to_paste() {
     assert_eq!(
         denial.fix,
         format!(
-            "in ceiling.toml, add to allowed:\n    \"* https://slack.com\",\n\
+            "in ceiling.toml, add to allowed and start the host again:\n    \"* https://slack.com\",\n\
              in the grant of slack, under [operations.post-message], add:\n\
              destinations = [\"POST https://slack.com/api/chat.postMessage\"]\nthen: {approve}"
         )
@@ -272,6 +272,20 @@ fn folders_need_manifest_grant_and_ceiling() {
 }
 
 #[test]
+fn the_fix_for_a_folder_gives_all_that_the_operation_asks_for() {
+    let grant = "version = 1\nplugin = \"files\"\n[operations.\"*\"]";
+    for (operation, write, wanted) in [
+        ("read-text", false, "access = \"read\""),
+        ("write-text", false, "access = \"write\""),
+        ("write-text", true, "access = \"write\""),
+    ] {
+        let authority = Case::new(OPEN, grant, files(), operation).authority().unwrap();
+        let fix = authority.decide_file("in", write).unwrap_err().fix;
+        assert!(fix.contains(wanted), "{operation} {write}: {fix}");
+    }
+}
+
+#[test]
 fn below_a_base_url_that_nobody_says_is_nowhere() {
     let connection = json!({ "base_url": { "help": "-" }, "auth": [{ "scheme": "none", "help": "-" }] });
     let asks = manifest("own", &connection, &[action("get", &["GET {base-url}/x"], &[], "optional", "none")], &[]);
@@ -301,5 +315,5 @@ fn an_explanation_reads_in_the_order_of_the_parties() {
     assert_eq!(told, wanted);
     let told = posting("version = 1").explain("POST", POST).to_string();
     assert!(told.starts_with("denied: ") && told.contains("ceiling, allowed  NO   no rule allows it"), "{told}");
-    assert!(told.ends_with("add to allowed:\n        \"* https://slack.com\","), "{told}");
+    assert!(told.ends_with("add to allowed and start the host again:\n        \"* https://slack.com\","), "{told}");
 }

@@ -83,6 +83,32 @@ fn a_ceiling_is_as_strict() {
 }
 
 #[test]
+fn a_misspelt_method_is_refused_where_it_stands() {
+    let grant = "version = 1\nplugin = \"a\"\n[operations.get]\n\
+         destinations = [\"GTE https://a.com/**\", \"GET,PSOT https://b.com\", \"PROPFIND https://c.com\"]";
+    check(
+        Grant::parse(grant, "a.toml"),
+        &[("4:17", "unknown-method", "did you mean \"GET\"?"), ("4:41", "unknown-method", "did you mean \"POST\"?")],
+    );
+    let ceiling = "version = 1\nmethods = [\"GET\", \"DELET\"]\ndenied = [\"PTACH https://a.com\"]";
+    check(
+        Ceiling::parse(ceiling, "a.toml"),
+        &[
+            ("2:19", "unknown-method", "did you mean \"DELETE\"?"),
+            ("3:11", "unknown-method", "did you mean \"PATCH\"?"),
+        ],
+    );
+}
+
+#[test]
+fn an_approval_stored_with_an_unknown_method_is_still_read() {
+    let stored = serde_json::json!({
+        "version": 1, "plugin": "a", "operations": { "get": { "destinations": ["GTE https://a.com/**"] } },
+    });
+    assert!(serde_json::from_value::<Grant>(stored).is_ok());
+}
+
+#[test]
 fn what_is_not_toml_says_where() {
     for text in ["version = 1\nplugin = ", "version = 1\nplugin = \"a\"\nplugin = \"a\"", "version = 1\n[limits\n"] {
         let problems = Grant::parse(text, "a.toml").unwrap_err();

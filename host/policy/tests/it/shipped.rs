@@ -76,6 +76,30 @@ fn what_does_not_fit_is_told_beforehand() {
 }
 
 #[test]
+fn methods_and_addresses_that_would_be_denied_are_told_beforehand() {
+    let grant = "version = 1\nplugin = \"http\"\naddresses = [\"127.0.0.1:80\"]\n[operations.get]\ndestinations = [\n\
+         \"GET http://127.0.0.1/**\", \"GET http://127.0.0.1:9100/**\", \"GET https://192.168.1.1\",\n\
+         \"POST https://192.168.1.1\", \"GET https://8.8.8.8\", \"GET http://[::ffff:10.0.0.1]\"]";
+    let grant = Grant::parse(grant, "grant.toml").unwrap();
+    let told = uncovered(&http(), &grant);
+    let told = told.iter().filter(|problem| problem.code.starts_with("address-"));
+    let told: Vec<&str> = told.map(|problem| problem.what.as_str()).collect();
+    let wanted = [
+        "the grant sends to 127.0.0.1:9100, a loopback address that it does not name: it will be denied",
+        "the grant sends to 192.168.1.1:443, a private address that it does not name: it will be denied",
+        "the grant sends to [::ffff:10.0.0.1]:80, and IPv4-mapped addresses are never dialled",
+    ];
+    assert_eq!(told, wanted);
+    let ceiling = Ceiling::parse(&read("ceiling.toml"), "ceiling.toml").unwrap();
+    let grant = "version = 1\nplugin = \"http\"\n[operations.get]\ndestinations = [\"GET,OPTIONS https://a.com\"]";
+    let grant = Grant::parse(grant, "grant.toml").unwrap();
+    let told = beyond(&ceiling, &grant);
+    assert!(told[0].what.ends_with("has no effect for \"OPTIONS\": the ceiling's methods leave it out"), "{told:?}");
+    let fix = "in ceiling.toml, add to methods and start the host again:\n    \"OPTIONS\",";
+    assert_eq!((told.len(), told[0].fix.as_deref()), (1, Some(fix)));
+}
+
+#[test]
 fn the_published_schemas_are_those_of_the_code() {
     for (name, schema) in [("grant.schema.json", Grant::json_schema()), ("ceiling.schema.json", Ceiling::json_schema())]
     {

@@ -13,6 +13,9 @@ use crate::reading;
 
 /// A service's words are kept up to here: enough for a sentence or two.
 const MESSAGE_CHARS_MAX: usize = 300;
+/// What stands for the words of a service that says nothing, or nothing for a program.
+const SILENCE: &str = "without saying why";
+const WEB_PAGE: &str = "with a web page instead of data";
 
 /// An answer, held whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,8 +156,8 @@ impl Response {
             429 => Error::RateLimited(self.retry_after_ms()),
             403 if self.is_rate_limit() => Error::RateLimited(self.retry_after_ms()),
             503 if self.header("retry-after").is_some() => Error::RateLimited(self.retry_after_ms()),
-            404 | 410 => Error::NotFound(self.message()),
-            409 => Error::Conflict(self.message()),
+            404 | 410 => Error::NotFound(self.explained()),
+            409 => Error::Conflict(self.explained()),
             408 | 425 | 500..=599 => Error::Transient(format!("the service answered {status}: {}", self.message())),
             _ => Error::Remote { status, message: self.message() },
         })
@@ -167,12 +170,25 @@ impl Response {
             Err(_) => self.text().trim().to_owned(),
         };
         match said.as_str() {
-            "" => "without saying why".to_owned(),
-            text if text.starts_with('<') => "with a web page instead of data".to_owned(),
+            "" => SILENCE.to_owned(),
+            text if text.starts_with('<') => WEB_PAGE.to_owned(),
             text if text.chars().count() > MESSAGE_CHARS_MAX => {
                 text.chars().take(MESSAGE_CHARS_MAX).chain("…".chars()).collect()
             }
             _ => said,
+        }
+    }
+
+    /// The same for failures that hold words alone: where the service had none, the status
+    /// and what was asked for, without the query, which may hold what is nobody's business.
+    fn explained(&self) -> String {
+        let message = self.message();
+        if ![SILENCE, WEB_PAGE].contains(&message.as_str()) {
+            return message;
+        }
+        match self.url().split(['?', '#']).next().unwrap_or_default() {
+            "" => format!("the service answered {} {message}", self.status()),
+            place => format!("the service answered {} for {place} {message}", self.status()),
         }
     }
 
@@ -259,7 +275,15 @@ mod tests {
             ),
             (403, &[], r#"{"message":"You have exceeded a secondary rate limit."}"#, Some(Error::RateLimited(None))),
             (404, &[], r#"{"message":"Not Found"}"#, Some(Error::not_found("Not Found"))),
+            (404, &[], "", Some(Error::not_found("the service answered 404 without saying why"))),
+            (
+                410,
+                &[],
+                "<!doctype html>",
+                Some(Error::not_found("the service answered 410 with a web page instead of data")),
+            ),
             (409, &[], "taken", Some(Error::conflict("taken"))),
+            (409, &[], "null", Some(Error::conflict("the service answered 409 without saying why"))),
             (
                 422,
                 &[],
@@ -276,6 +300,14 @@ mod tests {
         ] {
             assert_eq!(failure(status, headers, body), wanted, "{status} {headers:?} {body}");
         }
+    }
+
+    #[test]
+    fn silence_names_what_was_asked_for() {
+        let url = "https://api.example.com/users/2?key=secret".to_owned();
+        let answer = Answer { status: 404, headers: Vec::new(), body: Vec::new(), url };
+        let wanted = "the service answered 404 for https://api.example.com/users/2 without saying why";
+        assert_eq!(Response::new(answer).failure(), Some(Error::not_found(wanted)));
     }
 
     #[test]
