@@ -340,6 +340,11 @@ impl flow::Operations for Known<'_> {
         ids
     }
 
+    fn awaits_approval(&self, plugin: &PluginId) -> bool {
+        let is_installed = || self.catalogue.plugins().iter().any(|installed| installed.manifest().id == *plugin);
+        self.catalogue.approved(self.environment, plugin).is_none() && is_installed()
+    }
+
     fn connection(&self, id: &ConnectionId) -> Option<flow::ConnectionFacts> {
         let connection = self.catalogue.connection(self.environment, id)?;
         let record = &connection.record;
@@ -361,7 +366,10 @@ impl flow::Operations for Known<'_> {
 
     fn flows(&self) -> Vec<model::FlowId> {
         let all = self.flows.all();
-        all.iter().filter(|flow| flow.environment == *self.environment).map(|flow| flow.plan().id().clone()).collect()
+        let here = all.iter().filter(|flow| flow.environment == *self.environment).map(|flow| flow.plan().id());
+        let is_retired =
+            |id: &model::FlowId| self.flows.record(self.environment, id).is_some_and(|record| record.retired.is_some());
+        here.filter(|id| !is_retired(id)).cloned().collect()
     }
 }
 

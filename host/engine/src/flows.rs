@@ -127,7 +127,7 @@ pub enum FlowState {
     Published,
     /// It takes events and keeps them.
     Paused,
-    /// It takes no events.
+    /// It takes no events and no calls.
     Retired,
 }
 
@@ -201,7 +201,9 @@ impl Engine {
         environment: &Environment,
     ) -> Result<Plan, EngineError> {
         let known = Known { catalogue: &self.0.catalogue, flows: &self.0.flows, environment };
-        flow::check(document, format, file, &known).map_err(EngineError::Invalid)
+        let plan = flow::check(document, format, file, &known).map_err(EngineError::Invalid)?;
+        let problems = self.calls_of_retired(environment, &plan);
+        if problems.is_empty() { Ok(plan) } else { Err(EngineError::Invalid(problems)) }
     }
 
     /// Publishes a flow as its next version; its draft is gone then. The same document

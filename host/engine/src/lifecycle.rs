@@ -3,7 +3,7 @@
 //! A paused flow takes its events and keeps them; its runs stay open and are not
 //! worked on. A person pauses a flow, or the host does when something that the flow
 //! uses was taken back, with cause and fix; what the host paused it resumes itself
-//! once that is mended. A retired flow takes no events; its open runs go on.
+//! once that is mended. A retired flow takes no events and no calls; its open runs go on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Engine {
         self.flow(environment, id)
     }
 
-    /// Ends a flow: no new events; its open runs go on to their end. What connectors kept
+    /// Ends a flow: no new events or calls; its open runs go on to their end. What connectors kept
     /// for it is forgotten after that. Publishing it again brings it back.
     ///
     /// # Errors
@@ -123,7 +123,30 @@ impl Engine {
     /// What publishing says of the flows that a plan calls, as they are by now.
     fn check_calls(&self, environment: &Environment, plan: &flow::Plan) -> Vec<Problem> {
         let known = Known { catalogue: &self.0.catalogue, flows: &self.0.flows, environment };
-        flow::check_calls(plan, &known)
+        let mut problems = flow::check_calls(plan, &known);
+        problems.extend(self.calls_of_retired(environment, plan));
+        problems
+    }
+
+    /// The calls of a plan that would begin nothing. Beside the check, which goes on to
+    /// look through retired flows: they may come back, with what they call.
+    pub(crate) fn calls_of_retired(&self, environment: &Environment, plan: &flow::Plan) -> Vec<Problem> {
+        let problem = |step: &flow::Step| {
+            let call = step.work.as_call()?;
+            let problem = self.why_not_called(environment, &call.flow)?;
+            Some(problem.field(format!("steps.{}.call", step.id)))
+        };
+        plan.steps().iter().filter_map(problem).collect()
+    }
+
+    /// Why no run of a flow is begun by a call any more; none: it is not retired.
+    pub(crate) fn why_not_called(&self, environment: &Environment, id: &FlowId) -> Option<Problem> {
+        let record = self.0.flows.record(environment, id)?;
+        let retired = record.retired.as_ref()?;
+        let what = format!("flow {id} is retired in {environment}: it takes no calls");
+        let apply = format!("sluice flow apply FILE --environment {environment}");
+        let fix = format!("take out the call; or bring flow {id} back with its document: {apply}");
+        Some(Problem::new("flow-retired", what).cause(format!("{} retired it", retired.by)).fix(fix))
     }
 
     /// Writes a flow's record, then makes it hold. Call with `administration` held.
@@ -280,7 +303,11 @@ fn refuse_retired(record: &FlowRecord) -> Result<(), EngineError> {
         None => Ok(()),
         Some(retired) => Err(EngineError::Conflict(
             Problem::new("flow-retired", format!("flow {} was retired by {}", record.id, retired.by))
-                .fix(format!("publish it again first: sluice flow publish {}", record.id)),
+                .cause("it takes no events, and its open runs go on to their end")
+                .fix(format!(
+                    "leave it so; or bring it back with its document: sluice flow apply FILE --environment {}",
+                    record.environment
+                )),
         )),
     }
 }

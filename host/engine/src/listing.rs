@@ -7,7 +7,6 @@ use model::{Environment, FlowId, RunId};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::records::{RunRecord, RunStatus};
-use crate::waits;
 
 /// Which runs are meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,7 +27,7 @@ pub struct ListedRun {
     /// Its facts.
     #[serde(flatten)]
     pub record: RunRecord,
-    /// What it waits for, when others come first.
+    /// What it waits for first: another run, a person, an event, a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
 }
@@ -57,8 +56,8 @@ impl Engine {
             next = next.filter(|next| *next >= oldest);
         }
         let listed = |record: RunRecord| {
-            let before = self.comes_before(&record)?;
-            Ok(ListedRun { waits_for: before.map(|first| waits::for_its_turn(&record, &first)), record })
+            let waits_for = self.first_wait(&record)?;
+            Ok(ListedRun { record, waits_for })
         };
         Ok(RunPage { runs: runs.into_iter().map(listed).collect::<Result<_, EngineError>>()?, next })
     }

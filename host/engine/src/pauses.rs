@@ -187,6 +187,9 @@ impl Engine {
         }
         let first = |error: EngineError| error.problems().swap_remove(0);
         let published = self.published(&parent.record.environment, flow).map_err(first)?;
+        if let Some(problem) = self.why_not_called(&parent.record.environment, flow) {
+            return Err(problem);
+        }
         if !matches!(published.plan().trigger(), Trigger::Call { .. }) {
             let problem = Problem::new("not-callable", format!("flow {flow} is not started by calls any more"));
             return Err(problem.fix("give it the trigger call: {} again"));

@@ -360,7 +360,7 @@ pub struct Settled {
     pub by: String,
     /// How.
     pub how: SettledAs,
-    /// Why, if the person said so.
+    /// Why, if the person said so; else what they replaced for the replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }

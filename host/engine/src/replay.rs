@@ -159,7 +159,7 @@ impl Engine {
             ReplayFrom::Start { .. } | ReplayFrom::Step { .. } => SettledAs::Replayed,
             ReplayFrom::Behind { .. } => SettledAs::Happened,
         };
-        let note = replay.note.clone();
+        let note = replay.note.clone().or_else(|| edited(&replay.from));
         letter.replayed_as = Some(run.id().clone());
         letter.settled = Some(Settled { at_ms: self.now_ms(), by: by.to_owned(), how, note });
         put_settled(batch, &letter)
@@ -272,6 +272,15 @@ impl Engine {
         let body =
             self.past_rows(id, &BODIES.key(&parts))?.into_iter().next().map(|(_, body)| body).unwrap_or_default();
         Ok(RawDelivery { record, body })
+    }
+}
+
+/// What a person replaced for a replay, for whoever looks at the letter; none: nothing.
+fn edited(from: &ReplayFrom) -> Option<String> {
+    match from {
+        ReplayFrom::Start { event: Some(_) } => Some("with another event".to_owned()),
+        ReplayFrom::Step { step, input: Some(_) } => Some(format!("with another input of step {step}")),
+        ReplayFrom::Start { event: None } | ReplayFrom::Step { input: None, .. } | ReplayFrom::Behind { .. } => None,
     }
 }
 

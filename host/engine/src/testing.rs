@@ -27,6 +27,10 @@ impl Engine {
             let known = Known { catalogue: &engine.0.catalogue, flows: &engine.0.flows, environment: &environment };
             let (plan, mut tests) =
                 flow::check_with_tests(&document, format, &file, &known).map_err(EngineError::Invalid)?;
+            let retired = engine.calls_of_retired(&environment, &plan);
+            if !retired.is_empty() {
+                return Err(EngineError::Invalid(retired));
+            }
             choose(&mut tests, only.as_deref(), plan.id())
                 .map_err(|problem| EngineError::Invalid(vec![problem.field(file)]))?;
             Ok((plan.id().clone(), tests.iter().map(|test| test.run(&plan, &environment)).collect()))

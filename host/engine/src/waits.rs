@@ -1,15 +1,19 @@
 //! What a run waits for, in words: what has to come first, until when, and who must act.
 
-use flow::{Entry, Pause, Spot, State};
+use flow::{Entry, Pause, Spot, State, Until, Work};
 use model::{ConnectionId, Environment, Failure, FlowId, Remedy, RunId};
 use serde::{Deserialize, Serialize};
+use store::Order;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::flows::Published;
 use crate::pauses::spot_key;
-use crate::records::{Child, DeadLetter, OpenRecord, Paused, RunRecord, RunStatus};
+use crate::records::{Child, DECISIONS, DeadLetter, OPEN, OpenRecord, Paused, RunRecord, RunStatus, Timer};
 use crate::run::connection_of;
+
+/// Questions of one run that a list looks through for an open one.
+const LISTED_DECISIONS_MAX: usize = 100;
 
 /// Something that a run, or a flow's runs, wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,12 +108,12 @@ impl Looked<'_> {
     fn pause(&self, spot: &Spot, pause: &Pause) -> WaitView {
         let (record, environment) = (self.record, &self.record.environment);
         let view = match pause {
-            Pause::For { .. } | Pause::Until { .. } => WaitView::new("a time".to_owned()),
+            Pause::For { .. } | Pause::Until { .. } => WaitView::new(for_a_time()),
             Pause::Signal { name, key, .. } => WaitView::new(format!("the event {name} with the key {key:?}")).act(
                 "whoever knows of it".to_owned(),
                 format!("sluice flow signal {name} --key {key:?} --environment {environment}"),
             ),
-            Pause::Approval { role, title, outcomes, .. } => WaitView::new(format!("a decision: {title}")).act(
+            Pause::Approval { role, title, outcomes, .. } => WaitView::new(for_a_decision(title)).act(
                 format!("somebody with the role {role}"),
                 format!("sluice approval decide {}:{} {}", record.id, spot_key(spot), outcomes.join("|")),
             ),
@@ -159,14 +163,63 @@ impl Engine {
         waits.extend(state.pauses().iter().map(|(spot, pause)| looked.pause(spot, pause)));
         Ok(waits)
     }
+
+    /// The first thing that a run in a list waits for. Its lines are not read for it, so
+    /// that an event is told without its key, and a call's next attempt not at all.
+    pub(crate) fn first_wait(&self, record: &RunRecord) -> Result<Option<String>, EngineError> {
+        if record.status.is_final() {
+            return Ok(None);
+        }
+        let standing = self.0.flows.record(&record.environment, &record.flow);
+        if let Some(paused) = standing.as_ref().and_then(|standing| standing.paused.as_ref()) {
+            return Ok(Some(for_a_flow(&record.environment, &record.flow, paused).what));
+        }
+        if let Some(first) = self.comes_before(record)? {
+            return Ok(Some(for_its_turn(record, &first)));
+        }
+        if record.status != RunStatus::Waiting {
+            return Ok(None);
+        }
+        let decision = self.first_decision(record)?;
+        decision.map_or_else(|| self.first_time_or_event(record), |decision| Ok(Some(decision)))
+    }
+
+    fn first_decision(&self, record: &RunRecord) -> Result<Option<String>, EngineError> {
+        let of_run: [&[u8]; 1] = [record.id.as_str().as_bytes()];
+        let rows = DECISIONS.list(&*self.0.store, &of_run, None, LISTED_DECISIONS_MAX, Order::Ascending)?;
+        let mut decisions = rows.into_iter().map(|(_, decision)| decision);
+        let open = decisions.find(|decision| decision.decided.is_none() && decision.closed_at_ms.is_none());
+        Ok(open.map(|decision| for_a_decision(&decision.title)))
+    }
+
+    fn first_time_or_event(&self, record: &RunRecord) -> Result<Option<String>, EngineError> {
+        let Some(open) = OPEN.get(&*self.0.store, &[record.id.as_str().as_bytes()])? else { return Ok(None) };
+        let flow = self.version(&record.environment, &record.flow, record.version)?;
+        let words = |timer: &Timer| match &flow.plan().find(&timer.spot.step)?.work {
+            Work::Wait { until: Until::For { .. } | Until::At(_), .. } => Some(for_a_time()),
+            Work::Wait { until: Until::Event { name, .. }, .. } => Some(format!("the event {name}")),
+            _ => None,
+        };
+        Ok(open.timers.iter().find_map(words))
+    }
 }
 
 fn is_rate_limit(failure: &Failure) -> bool {
     matches!(failure, Failure::RateLimited { .. })
 }
 
+/// A step goes on at its time.
+fn for_a_time() -> String {
+    "a time".to_owned()
+}
+
+/// A person is asked.
+fn for_a_decision(title: &str) -> String {
+    format!("a decision: {title}")
+}
+
 /// Another run of the same line comes first.
-pub(crate) fn for_its_turn(record: &RunRecord, first: &RunId) -> String {
+fn for_its_turn(record: &RunRecord, first: &RunId) -> String {
     match record.status {
         RunStatus::Received => format!("run {first} of the same flow, whose delivery is read first"),
         RunStatus::Running

@@ -148,8 +148,9 @@ async fn a_run_that_waits_holds_its_line_and_no_other() {
     assert!(view.waits[0].what.contains(first.as_str()), "{:?}", view.waits);
     let filter = RunFilter { status: Some(RunStatus::Waiting), ..RunFilter::default() };
     let listed = host.engine.list_runs(&filter, None, 10).expect("listed").runs;
-    let waits: Vec<bool> = listed.iter().map(|run| run.waits_for.is_some()).collect();
-    assert_eq!(waits, [true, true, false], "newest first; the first of the line waits for a person");
+    let waits: Vec<&str> = listed.iter().filter_map(|run| run.waits_for.as_deref()).collect();
+    let turn = format!("run {first} of the same key, which came first");
+    assert_eq!(waits, [turn.as_str(), turn.as_str(), "a decision: Go on?"], "the first of the line waits for a person");
 
     host.engine.cancel(&second, "ana", "not needed").await.expect("asked");
     ended(&host, &clock, std::slice::from_ref(&second)).await;

@@ -68,7 +68,12 @@ async fn an_edited_event_is_checked_and_settles_the_letter() {
         Err(EngineError::Invalid(problems)) => assert_eq!(problems[0].field.as_deref(), Some("trigger.n")),
         other => panic!("{other:?}"),
     }
-    assert_eq!(open(&host), [failed], "what was refused settles nothing");
+    assert_eq!(open(&host), std::slice::from_ref(&failed), "what was refused settles nothing");
+    let silent = Replay { from: event(5), ..Replay::default() };
+    let again = host.engine.replay_as(&failed, &silent, "ana").await.expect("replayed");
+    assert_eq!(host.ended(&again).await, RunStatus::Succeeded);
+    let settled = host.engine.dead_letter(&failed).expect("kept").settled.expect("settled");
+    assert_eq!(settled.note.as_deref(), Some("with another event"), "what was replaced is told without a note too");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

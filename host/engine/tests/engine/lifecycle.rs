@@ -2,11 +2,26 @@
 
 use std::time::Duration;
 
-use engine::{EngineError, FlowState, RunStatus, Which};
+use engine::{EngineError, FlowState, RunFilter, RunStatus, Which};
 use flow::Format;
 use serde_json::json;
 
 use crate::support::{HOOK, Host, clock, id, run_of, test};
+
+const CALLED: &str = "
+version: 1
+id: called
+name: Called
+trigger: { call: {} }
+steps: [{ id: paid, wait: { event: invoice.paid, key: '1', timeout: 1d } }]
+";
+const CALLER: &str = "
+version: 1
+id: caller
+name: Caller
+trigger: { manual: {} }
+steps: [{ id: go, call: called }]
+";
 
 async fn state(host: &Host, flow: &str) -> FlowState {
     host.engine.flow(&test(), &id(flow)).expect("a flow").state
@@ -34,6 +49,8 @@ async fn a_paused_flow_keeps_its_events_across_a_crash_and_runs_them_when_resume
     for run in &runs {
         assert_eq!(host.engine.run_record(run).expect("a run").status, RunStatus::Running);
     }
+    let listed = host.engine.list_runs(&RunFilter::default(), None, 10).expect("listed").runs;
+    assert!(listed.iter().all(|run| run.waits_for.as_deref() == Some("flow hook, which ana paused")), "{listed:?}");
     host.publish(&HOOK.replace("* 2", "* 3")).await;
     assert_eq!(state(&host, "hook").await, FlowState::Paused, "publishing does not undo what a person said");
     host.engine.resume_flow(&test(), &id("hook")).await.expect("resumed");
@@ -129,12 +146,51 @@ async fn a_retired_flow_takes_nothing_and_ends_what_is_open() {
     host.engine.retire_flow(&test(), &id("hook"), "ana").await.expect("retired");
     assert!(matches!(host.send("hook", r#"{"id":"b","n":1}"#).await, Err(EngineError::NotFound(_))));
     assert!(matches!(host.engine.pause_flow(&test(), &id("hook"), "ana").await, Err(EngineError::Conflict(_))));
+    let again = host.engine.retire_flow(&test(), &id("hook"), "ana").await;
+    let Err(EngineError::Conflict(problem)) = again else { panic!("{again:?}") };
+    assert!(problem.fix.is_some_and(|fix| fix.contains("sluice flow apply FILE")));
     host.engine.run().expect("running");
     assert_eq!(host.ended(&open).await, RunStatus::Succeeded);
     host.publish(HOOK).await;
     let view = host.engine.flow(&test(), &id("hook")).expect("a flow");
     assert_eq!((view.state, view.version), (FlowState::Published, 1), "the same document is no new version");
     assert!(host.send("hook", r#"{"id":"c","n":1}"#).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retired_flow_takes_no_calls_and_what_calls_had_begun_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::open(folder.path(), &clock(), 100);
+    host.publish(CALLED).await;
+    host.publish(CALLER).await;
+    host.engine.run().expect("running");
+    let start = async || host.engine.start(&test(), &id("caller"), json!({}), "ana").await.expect("started");
+    let begun = start().await;
+    host.settled().await;
+    host.engine.retire_flow(&test(), &id("called"), "ana").await.expect("retired");
+
+    let late = start().await;
+    assert_eq!(host.ended(&late).await, RunStatus::Failed);
+    let view = host.engine.show_run(&late).expect("a run");
+    assert!(view.children.is_empty(), "nothing was begun: {view:?}");
+    let letter = view.dead_letter.expect("a dead letter");
+    assert!(letter.problem.what.contains("flow called is retired in test"), "{}", letter.problem.what);
+    assert_eq!(letter.step.expect("a step").as_str(), "go");
+    let refused = host.engine.apply_flow(CALLER, Format::Yaml, "caller.yaml", &test(), "ana").await;
+    let Err(EngineError::Invalid(problems)) = refused else { panic!("{refused:?}") };
+    assert_eq!((problems.len(), problems[0].code.as_str()), (1, "flow-retired"));
+    assert_eq!(problems[0].field.as_deref(), Some("steps.go.call"));
+
+    let children = host.engine.show_run(&begun).expect("a run").children;
+    let reached = host.engine.signal(&test(), "invoice.paid", "1", json!({})).await.expect("sent");
+    assert_eq!(reached, [children[0].run.clone()]);
+    assert_eq!(host.ended(&begun).await, RunStatus::Succeeded);
+    host.publish(CALLED).await;
+    host.publish(CALLER).await;
+    let again = start().await;
+    host.settled().await;
+    host.engine.signal(&test(), "invoice.paid", "1", json!({})).await.expect("sent");
+    assert_eq!(host.ended(&again).await, RunStatus::Succeeded);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

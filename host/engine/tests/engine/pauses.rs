@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use engine::{EngineError, RunStatus};
+use engine::{EngineError, RunFilter, RunStatus};
 use flow::StepOutcome;
 use model::RunId;
 use serde_json::{Value, json};
@@ -69,6 +69,13 @@ fn waits(host: &Host, run: &RunId, step: &str) {
     assert_eq!(found.outcome, StepOutcome::Waiting, "{found:?}");
 }
 
+/// What the list says that a run waits for.
+fn listed(host: &Host, run: &RunId) -> Option<String> {
+    let filter = RunFilter { status: Some(RunStatus::Waiting), ..RunFilter::default() };
+    let page = host.engine.list_runs(&filter, None, 100).expect("listed");
+    page.runs.into_iter().find(|listed| listed.record.id == *run)?.waits_for
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_waits_for_everything_and_survives_a_crash_at_each_point() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -80,6 +87,7 @@ async fn a_run_waits_for_everything_and_survives_a_crash_at_each_point() {
     let run = started(&host, json!({ "order": "4711", "names": ["Ana", "Bo", "Cy", "Di"] })).await;
     waits(&host, &run, "paid");
     assert_eq!(host.engine.show_run(&run).expect("a run").children.len(), 4);
+    assert_eq!(listed(&host, &run).as_deref(), Some("the event invoice.paid"));
     host = stopped(host, folder.path()).await;
     host = worked(host, folder.path()).await;
     waits(&host, &run, "paid");
@@ -92,6 +100,7 @@ async fn a_run_waits_for_everything_and_survives_a_crash_at_each_point() {
     host = host.crash(folder.path());
     host = worked(host, folder.path()).await;
     waits(&host, &run, "ask");
+    assert_eq!(listed(&host, &run).as_deref(), Some("a decision: Send 4711?"));
     assert_eq!(signal(&host, "4711").await, [], "it is not waited for twice");
 
     let open = host.engine.approvals(false, None, 10).expect("listed");
@@ -107,6 +116,7 @@ async fn a_run_waits_for_everything_and_survives_a_crash_at_each_point() {
     host = host.crash(folder.path());
     host = worked(host, folder.path()).await;
     waits(&host, &run, "rest");
+    assert_eq!(listed(&host, &run).as_deref(), Some("a time"));
 
     clock.now_ms.fetch_add(3_700_000, Ordering::SeqCst);
     host.engine.run().expect("running");
