@@ -112,20 +112,20 @@ impl LoadError {
             ),
             Self::CoreModule => (
                 "it was built for wasm32-unknown-unknown or wasm32-wasip1",
-                "build it with `cargo build --profile guest --target wasm32-wasip2`",
+                "build it for wasm32-wasip2: cargo build --release --target wasm32-wasip2",
             ),
             Self::Malformed(_) => ("the file is damaged, or is something else", "build the connector again"),
             Self::UnknownVersion { .. } => (
-                "the connector was built with a newer SDK than this host",
+                "the connector was built for another contract, with an older or newer SDK than this host's",
                 "upgrade this host, or build the connector with an SDK of contract 0.1",
             ),
             Self::NoManifest { .. } => (
                 "the component is no connector, or was built without the SDK's export line",
-                "export sluicegate:connector/manifest@0.1.0, as `sluice plugin new` sets it up",
+                "end lib.rs with the SDK's connector! line, as `sluice plugin new` sets it up; it exports sluicegate:connector/manifest@0.1.0",
             ),
             Self::UnknownImport { .. } => (
                 "a library in the connector uses an interface outside the contract",
-                "use the SDK's own functions; hosts offer sluicegate:connector 0.1 and WASI 0.2 without wasi:http",
+                "use the SDK's own functions; hosts offer sluicegate:connector 0.1, WASI 0.2 and its wasi:http for requests",
             ),
             Self::WrongShape { .. } => {
                 ("the connector was built from changed WIT files", "build it from the published package")

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use model::AccessRecord;
+use model::{AccessRecord, Failure, Problem};
 use policy::FilePermit;
 
 use crate::bindings::files;
@@ -136,7 +136,7 @@ impl State {
         path: FilePath,
         work: impl FnOnce(&Folder, &FilePath) -> Result<T, FileError> + Send + 'static,
     ) -> Result<T, FileError> {
-        let folder = self.folder(permit.path()).await?;
+        let folder = self.folder(path.folder(), permit.path()).await?;
         if access.write {
             self.charge(access.sent_bytes)?;
         }
@@ -159,12 +159,18 @@ impl State {
         Ok(())
     }
 
-    pub(crate) async fn folder(&mut self, path: &Path) -> Result<Arc<Folder>, FileError> {
+    /// Opens a granted folder, once. That there is none counts for the verdict: what the
+    /// connector claims afterwards is moot.
+    pub(crate) async fn folder(&mut self, name: &str, path: &Path) -> Result<Arc<Folder>, FileError> {
         if let Some(folder) = self.folders.get(path) {
             return Ok(folder);
         }
         let owned = path.to_owned();
-        let folder = Arc::new(blocking(move || Folder::open(&owned)).await?);
+        let opened = blocking(move || Folder::open(&owned)).await;
+        if let Err(FileError::NoFolder(why)) = &opened {
+            self.refused.get_or_insert_with(|| no_folder(name, path, why));
+        }
+        let folder = Arc::new(opened?);
         self.folders.keep(path.to_owned(), folder.clone());
         Ok(folder)
     }
@@ -194,6 +200,17 @@ impl State {
     }
 }
 
+fn no_folder(name: &str, path: &Path, why: &str) -> Failure {
+    let problem = Problem::new("granted-folder", format!("the granted folder {name} ({}) {why}", path.display()))
+        .cause("it was moved, removed or never made, or the plugin's grant writes another path")
+        .fix(format!(
+            "make {} a folder that the user that runs the host may open, or mend its path in the plugin's grant and \
+             approve it again; then replay the run",
+            path.display()
+        ));
+    Failure::Unavailable { problem }
+}
+
 pub(crate) fn millis_since(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
@@ -215,6 +232,7 @@ pub(crate) fn to_answer(error: FileError) -> files::FileError {
             files::FileError::LimitExceeded(files::FileLimit { which: which.to_owned(), limit })
         }
         FileError::InvalidPath(why) => files::FileError::InvalidPath(why),
+        FileError::NoFolder(_) => files::FileError::Failed(error.to_string()),
         FileError::Failed(why) => files::FileError::Failed(why),
     }
 }

@@ -40,6 +40,9 @@ pub(crate) enum FileError {
     Limit { which: &'static str, limit: u64 },
     #[error("{0}")]
     InvalidPath(String),
+    /// The granted folder itself cannot be used: for an administrator to mend.
+    #[error("the granted folder {0}")]
+    NoFolder(&'static str),
     #[error("{0}")]
     Failed(String),
 }
@@ -117,13 +120,12 @@ impl Drop for Draft {
 impl Folder {
     /// Opens a granted folder; no part of its path may be a link.
     pub(crate) fn open(path: &Path) -> Result<Self, FileError> {
-        let failed = |error: io::Error| FileError::Failed(format!("the granted folder cannot be opened: {error}"));
-        let root = Dir::open_ambient_dir("/", ambient_authority()).map_err(failed)?;
+        let root = Dir::open_ambient_dir("/", ambient_authority()).map_err(unopened)?;
         path.components()
             .filter(|part| !matches!(part, Component::RootDir))
             .try_fold(root, |dir, part| open_folder(&dir, part.as_os_str()))
             .map(Self)
-            .map_err(failed)
+            .map_err(unopened)
     }
 
     /// The entries, sorted by name. What is neither file nor folder is left out.
@@ -285,6 +287,17 @@ fn temp_name() -> io::Result<String> {
 
 fn not_plain(path: &FilePath) -> FileError {
     FileError::InvalidPath(format!("{path} is not a plain file or folder: links, pipes and devices are refused"))
+}
+
+/// What stays as it is until somebody mends it is told from a passing fault.
+fn unopened(error: io::Error) -> FileError {
+    use rustix::io::Errno;
+    match Errno::from_io_error(&error) {
+        Some(Errno::NOENT) => FileError::NoFolder("does not exist"),
+        Some(Errno::NOTDIR | Errno::LOOP) => FileError::NoFolder("is no folder, or its path leads over a link"),
+        Some(Errno::ACCESS | Errno::PERM) => FileError::NoFolder("may not be opened by the user that runs the host"),
+        _ => FileError::Failed(format!("the granted folder cannot be opened: {error}")),
+    }
 }
 
 fn explain(path: &FilePath, error: io::Error) -> FileError {

@@ -26,6 +26,7 @@ fn kind(result: Result<impl Sized, FileError>) -> &'static str {
         Some(FileError::AlreadyExists(_)) => "exists",
         Some(FileError::Limit { .. }) => "limit",
         Some(FileError::InvalidPath(_)) => "invalid",
+        Some(FileError::NoFolder(_)) => "no folder",
         Some(FileError::Failed(_)) => "failed",
     }
 }
@@ -110,7 +111,8 @@ fn a_granted_folder_is_no_link() {
     let (home, _folder) = home();
     symlink(home.path().join("in"), home.path().join("alias")).expect("linked");
     fs::create_dir(home.path().join("in/below")).expect("made");
-    assert!(Folder::open(&home.path().join("alias")).is_err());
-    assert!(Folder::open(&home.path().join("alias/below")).is_err());
-    assert!(Folder::open(&home.path().join("none")).is_err());
+    fs::write(home.path().join("file"), b"").expect("written");
+    for name in ["alias", "alias/below", "none", "file", "file/below"] {
+        assert_eq!(kind(Folder::open(&home.path().join(name))), "no folder", "{name}");
+    }
 }

@@ -191,7 +191,7 @@ impl State {
         self.count_operation().map_err(granted::to_answer).map_err(refuse)?;
         let path = FilePath::parse(&path).map_err(granted::to_answer).map_err(refuse)?;
         let permit = self.decide_file(access, &path).map_err(refuse)?;
-        let folder = self.folder(permit.path()).await.map_err(granted::to_answer).map_err(refuse)?;
+        let folder = self.folder(path.folder(), permit.path()).await.map_err(granted::to_answer).map_err(refuse)?;
         Ok((path, folder, permit.rule().to_owned()))
     }
 

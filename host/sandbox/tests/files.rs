@@ -70,6 +70,27 @@ async fn what_is_not_granted_is_denied_on_record() {
 }
 
 #[tokio::test]
+async fn a_granted_folder_that_is_missing_is_for_the_administrator() {
+    let world = World::new().await;
+    std::fs::remove_dir(world.inbox()).expect("removed");
+    let missing = world.invoke("files", "read inbox/a;write inbox/a x;nonsense").await;
+    std::fs::write(world.inbox(), "a file").expect("written");
+    let no_folder = world.invoke("files", "read inbox/a;nonsense").await;
+    for (report, why) in [(missing, "does not exist"), (no_folder, "is no folder")] {
+        let failure = failure(&report);
+        let Failure::Unavailable { problem } = failure else { panic!("{failure:?}") };
+        let path = world.inbox().display().to_string();
+        assert!(problem.what.starts_with(&format!("the granted folder inbox ({path}) {why}")), "{problem}");
+        assert!(problem.fix.as_ref().is_some_and(|fix| fix.contains(&path)) && !failure.may_pass(), "{problem}");
+        assert!(!report.sent, "nothing was written");
+    }
+    // Whoever can go on without it may.
+    let report = world.invoke("files", "read inbox/a").await;
+    assert!(output(&report).contains("failed the granted folder is no folder"), "{report:?}");
+    assert!(!output(&report).contains(&world.home.path().display().to_string()), "paths are not the guest's");
+}
+
+#[tokio::test]
 async fn the_quota_holds_for_the_whole_call() {
     let world = World::new().await;
     let limits = Limits { file_bytes: 10, ..Limits::default() };
