@@ -1,9 +1,9 @@
 //! Connections: add, update, list, show, check, revoke. A secret goes in and never comes out.
 
 use axum::extract::State;
-use engine::{CallView, ConnectionRecord, ConnectionView, Engine, ListedConnection, Renewal};
+use engine::{CallView, ConnectionRecord, ConnectionView, Engine, EngineError, ListedConnection, Renewal};
 use http::StatusCode;
-use model::{ConnectionId, Credential, Environment};
+use model::{ConnectionId, Credential, Environment, Problem};
 use serde::Serialize;
 
 use crate::auth::Caller;
@@ -85,5 +85,14 @@ pub(crate) async fn revoke(
     Caller(by): Caller,
     Path((environment, id)): Path<(Environment, ConnectionId)>,
 ) -> Result<Json<ConnectionRecord>, ApiError> {
-    Ok(Json(engine.revoke_connection(&environment, &id, &by).await?))
+    let revoked = engine.revoke_connection(&environment, &id, &by).await;
+    Ok(Json(revoked.map_err(|error| revoked_before(&engine, &environment, &id).unwrap_or(error))?))
+}
+
+/// One that was revoked is still listed; to say that there is none would confuse.
+fn revoked_before(engine: &Engine, environment: &Environment, id: &ConnectionId) -> Option<EngineError> {
+    engine.show_connection(environment, id).ok()?.record.revoked?;
+    let what = format!("connection {id} in {environment} is revoked already; its credential is gone");
+    let fix = "for another credential, add it again under the same name: sluice connection add";
+    Some(EngineError::NotFound(Problem::new("unknown-connection", what).fix(fix)))
 }

@@ -7,7 +7,7 @@ use std::error::Error;
 
 use axum::response::{IntoResponse, Response};
 use engine::EngineError;
-use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use model::Problem;
 
@@ -38,11 +38,8 @@ impl ApiError {
     }
 
     pub(crate) fn too_large(what: &str, bytes_max: usize) -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Problem::new("body-too-large", format!("{what} is larger than {bytes_max} bytes; nothing was kept"))
-                .fix("send less, or a link to where the data is"),
-        )
+        let what = format!("{what} is larger than {bytes_max} bytes; nothing was kept");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, too_large(what))
     }
 
     pub(crate) fn unauthorized(problem: Problem) -> Self {
@@ -55,6 +52,11 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, problem).retry_after_s(UNAVAILABLE_RETRY_S)
     }
 
+    /// With what the request may be instead.
+    pub(crate) fn allow(self, methods: &'static str) -> Self {
+        self.with(ALLOW, HeaderValue::from_static(methods))
+    }
+
     fn with(mut self, name: http::HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
@@ -63,6 +65,11 @@ impl ApiError {
     fn retry_after_s(self, seconds: u64) -> Self {
         self.with(RETRY_AFTER, seconds.into())
     }
+}
+
+/// A body that the host does not take, told by the host or by a client before it sends.
+pub fn too_large(what: impl Into<String>) -> Problem {
+    Problem::new("body-too-large", what).fix("send less, or a link to where the data is")
 }
 
 impl From<EngineError> for ApiError {

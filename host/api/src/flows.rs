@@ -1,8 +1,8 @@
 //! Flows: check, apply, look at, start.
 
 use axum::extract::State;
-use engine::{Engine, FlowView, NewSecret, Rotation};
-use flow::{Format, Plan};
+use engine::{Engine, FlowView, NewSecret, Rotation, TriggerView};
+use flow::{Format, Plan, Trigger};
 use http::StatusCode;
 use model::{Environment, FlowId, Problem};
 use serde::Serialize;
@@ -11,8 +11,8 @@ use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::request::{Json, Path};
 use crate::wire::{
-    CheckedFlow, DocumentFormat, FlowPage, HookSecret, NewFlow, NewRun, NewTest, RotateHook, RotatedHook, RunAnswer,
-    Secret, TestedFlow,
+    AppliedFlow, CheckedFlow, DocumentFormat, FlowPage, HookSecret, NewFlow, NewRun, NewTest, RotateHook, RotatedHook,
+    RunAnswer, Secret, TestedFlow,
 };
 
 #[derive(Serialize)]
@@ -25,7 +25,7 @@ pub(crate) async fn check(
     Json(new): Json<NewFlow>,
 ) -> Result<Json<CheckedFlow>, ApiError> {
     let plan = engine.check_flow(&new.document, format(new.format), file(&new), &new.environment)?;
-    Ok(Json(checked(&engine, &plan)))
+    Ok(Json(checked(&engine, &plan, &new.environment)))
 }
 
 pub(crate) async fn test(State(engine): State<Engine>, Json(new): Json<NewTest>) -> Result<Json<TestedFlow>, ApiError> {
@@ -45,9 +45,14 @@ pub(crate) async fn apply(
     State(engine): State<Engine>,
     Caller(by): Caller,
     Json(new): Json<NewFlow>,
-) -> Result<(StatusCode, Json<FlowView>), ApiError> {
-    let view = engine.apply_flow(&new.document, format(new.format), file(&new), &new.environment, &by).await?;
-    Ok((StatusCode::CREATED, Json(view)))
+) -> Result<(StatusCode, Json<AppliedFlow>), ApiError> {
+    let (form, name, environment) = (format(new.format), file(&new), &new.environment);
+    let flow = engine.apply_flow(&new.document, form, name, environment, &by).await?;
+    // What was published just now is right, unless a grant was taken back meanwhile.
+    let read = || engine.check_flow(&new.document, form, name, environment).ok();
+    let plan = matches!(flow.trigger, TriggerView::Webhook(_)).then(read).flatten();
+    let warnings = plan.map(|plan| unverified(&engine, &plan, environment)).unwrap_or_default();
+    Ok((StatusCode::CREATED, Json(AppliedFlow { flow, warnings })))
 }
 
 pub(crate) async fn list(State(engine): State<Engine>) -> Result<Json<FlowList>, ApiError> {
@@ -101,7 +106,7 @@ pub(crate) fn file(new: &NewFlow) -> &str {
     new.file.as_deref().unwrap_or("flow")
 }
 
-fn checked(engine: &Engine, plan: &Plan) -> CheckedFlow {
+fn checked(engine: &Engine, plan: &Plan, environment: &Environment) -> CheckedFlow {
     CheckedFlow {
         id: plan.id().to_string(),
         name: plan.name().to_owned(),
@@ -109,5 +114,34 @@ fn checked(engine: &Engine, plan: &Plan) -> CheckedFlow {
         operations: plan.operations().iter().map(|uses| uses.operation.to_string()).collect(),
         connections: plan.connections().into_iter().cloned().collect(),
         next: engine.next_times(plan),
+        warnings: unverified(engine, plan, environment),
     }
+}
+
+/// Says when no delivery could be verified: neither the connection nor the flow has a
+/// secret for them. A webhook that the connector sets up gets one then.
+fn unverified(engine: &Engine, plan: &Plan, environment: &Environment) -> Vec<Problem> {
+    let connection = match plan.trigger() {
+        Trigger::Connector { connection, subscribe: None, .. } | Trigger::Webhook { connection, .. } => connection,
+        Trigger::Connector { .. }
+        | Trigger::Poll(_)
+        | Trigger::Schedule(_)
+        | Trigger::Manual { .. }
+        | Trigger::Call { .. } => return Vec::new(),
+    };
+    let of_connection = || {
+        let view = engine.show_connection(environment, connection);
+        view.is_ok_and(|view| view.record.verifies_webhooks)
+    };
+    let of_flow = || {
+        let view = engine.flow(environment, plan.id());
+        view.is_ok_and(|view| matches!(&view.trigger, TriggerView::Webhook(hook) if hook.own_secret))
+    };
+    if of_connection() || of_flow() {
+        return Vec::new();
+    }
+    let what = format!("connection {connection} has no webhook secret, so every delivery would be refused");
+    let update = format!("sluice connection update {connection} --environment {environment}");
+    let fix = format!("give it the sender's: {update} --webhook-secret-file FILE");
+    vec![Problem::new("no-webhook-secret", what).field("trigger.connection").fix(fix)]
 }

@@ -122,12 +122,12 @@ impl Address<'_> {
         accepted.map(answer).map_err(|error| self.refused(error))
     }
 
-    /// Without a body there can be a handshake only.
+    /// Without a body there can be a handshake only. That a flow is there is told to those
+    /// whom a delivery to the same address would tell it.
     fn greet(&self, request: &Request) -> Result<Response, ApiError> {
         let query = request.uri().query().unwrap_or_default().to_owned();
         let incoming = Incoming { headers: texts(request.headers()), query, body: bytes::Bytes::new() };
-        let unknown = || unknown_flow(self.environment, self.flow);
-        self.answered(&incoming)?.ok_or_else(unknown)
+        self.answered(&incoming)?.ok_or_else(|| only_post(self.flow))
     }
 
     /// The answer to a handshake. Never a page: what comes from outside goes back as
@@ -145,6 +145,12 @@ impl Address<'_> {
             other => other.into(),
         }
     }
+}
+
+fn only_post(flow: &FlowId) -> ApiError {
+    let what = format!("flow {flow} takes deliveries by POST, and this is none of the handshakes it answers");
+    let problem = Problem::new("method", what).fix("send the event as the body of a POST");
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, problem).allow("POST")
 }
 
 /// The engine's own words would name other flows to somebody unknown.

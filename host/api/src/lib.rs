@@ -28,6 +28,8 @@ pub mod wire;
 
 pub use admin::admin_router;
 pub use auth::{Auth, Caller, Token};
+pub use error::too_large;
 pub use hooks::{DELIVERY_BYTES_MAX, hooks_router};
 pub use plugins::PLUGIN_BYTES_MAX;
+pub use request::JSON_BYTES_MAX;
 pub use serve::{Listener, call, serve};

@@ -14,7 +14,7 @@ use crate::body::read;
 use crate::error::ApiError;
 
 /// The largest JSON document taken: a flow's input may be as large as a delivery.
-const JSON_BYTES_MAX: usize = 9 << 20;
+pub const JSON_BYTES_MAX: usize = 9 << 20;
 
 /// A JSON document, in or out.
 pub(crate) struct Json<T>(pub(crate) T);

@@ -388,6 +388,17 @@ pub enum DocumentFormat {
     Json,
 }
 
+/// A flow that was published.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AppliedFlow {
+    /// As it is now.
+    #[serde(flatten)]
+    pub flow: FlowView,
+    /// What keeps its events from coming, if anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Problem>,
+}
+
 /// A flow document that is right.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CheckedFlow {
@@ -404,6 +415,9 @@ pub struct CheckedFlow {
     /// When it would start next, for flows with a schedule.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<Occasion>,
+    /// What would keep its events from coming, if anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Problem>,
 }
 
 /// Makes an earlier version the published one.

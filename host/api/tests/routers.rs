@@ -114,6 +114,8 @@ async fn deliveries_are_verified_kept_once_and_run() {
     bench.hook(path, &[("x-signature", "00")], body).await.is(401, "signature");
     bench.hook(path, &[("x-signature", &signature), ("x-signature", &signature)], body).await.is(401, "signature");
     bench.hook("/hooks/test/none", &[("x-signature", &signature)], body).await.is(404, "unknown-flow");
+    bench.hook_get(path).await.is(405, "method");
+    bench.hook_get("/hooks/test/none").await.is(404, "unknown-flow");
     let near = bench.hook("/hooks/test/order", &[("x-signature", &signature)], body).await;
     near.is(404, "unknown-flow");
     assert!(!near.body.to_string().contains("orders"), "the outside learns no names: {}", near.body);
@@ -210,6 +212,9 @@ async fn a_connection_takes_other_secrets() {
     updated.status_is(200);
     assert_eq!(updated.body["id"], "hook");
     assert!(!updated.body.to_string().contains("another secret"), "{}", updated.body);
+    let again = bench.connect("hook").await;
+    assert!(again.body["renewed_at_ms"].is_u64(), "it tells that there was one: {}", again.body);
+    bench.admin_json(path, &json!({ "webhook_secret": "another secret" })).await.status_is(200);
     sent(2, bench::SECRET).await.is(401, "signature");
     sent(3, "another secret").await.status_is(202);
 }

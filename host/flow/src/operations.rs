@@ -16,6 +16,9 @@ pub trait Operations {
     /// Every connector there is, for suggestions.
     fn plugins(&self) -> Vec<PluginId>;
 
+    /// Whether a connector is kept that no flow may use here, since nobody approved it.
+    fn awaits_approval(&self, plugin: &PluginId) -> bool;
+
     /// What is known of a connection.
     fn connection(&self, id: &ConnectionId) -> Option<ConnectionFacts>;
 

@@ -131,3 +131,32 @@ fn hostile_documents_are_refused_quickly() {
         assert!(problems.iter().any(|problem| problem.code == wanted), "wanted {wanted}, got {problems:?}");
     }
 }
+
+#[test]
+fn the_words_are_for_people() {
+    let call = |uses: &str| manual(&format!("steps: [{{ id: a, uses: {uses}/b }}]"));
+    for (text, wanted) in [
+        ("a: 1\na: 2".to_owned(), "a key is there twice"),
+        (format!("{}---\na: 1\n", manual("steps: []\n")), "more than one document"),
+        (call("waiting"), "connector \"waiting\" is installed, but not approved in this environment"),
+        (call("gone"), "there is no approved connector \"gone\""),
+    ] {
+        let problems = check(&text, Format::Auto, "flow.yaml", &Fixture::new()).expect_err(wanted);
+        assert!(problems.iter().any(|problem| problem.what.contains(wanted)), "wanted {wanted}, got {problems:?}");
+        assert!(!format!("{problems:?}").contains("Policy"), "{problems:?}");
+    }
+}
+
+#[test]
+fn the_words_of_other_languages_are_known() {
+    for (name, wanted) in [
+        ("null", "nothing is written none"),
+        ("nil", "nothing is written none"),
+        ("TRUE", "true is written true"),
+        ("closed", "a text in an expression needs quotes: 'closed'"),
+    ] {
+        let text = manual(&format!("steps: []\noutput: \"{{{{ {name} }}}}\""));
+        let problems = check(&text, Format::Auto, "flow.yaml", &Fixture::new()).expect_err(name);
+        assert_eq!(problems[0].fix.as_deref(), Some(wanted), "{name}");
+    }
+}

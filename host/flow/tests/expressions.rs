@@ -91,7 +91,10 @@ fn what_is_absent_or_impossible_is_said_with_its_place() {
         (r#""x {{ trigger.nope.x }}""#, "output: trigger.nope is not there"),
         (r#""{{ [trigger.nope] }}""#, "output: the value is not there"),
         (r#""{{ trigger.nope ~ 'x' | upper }}""#, "output: "),
-        (r#""{{ trigger.nope.x + 1 }}""#, "output: "),
+        (
+            r#""{{ trigger.nope.x + 1 }}""#,
+            "output: a value it reads is not there: trigger.nope is not there; the value has title, n,",
+        ),
         (r#""{{ trigger.title + 1 }}""#, "output: "),
         (r#""{{ 'x' if trigger.nope else 'y' }}""#, "output: "),
         (r#""{{ trigger.n / 0 }}""#, "output: "),
@@ -101,6 +104,16 @@ fn what_is_absent_or_impossible_is_said_with_its_place() {
             Ok(value) => panic!("{template} made {value}"),
         }
     }
+}
+
+#[test]
+fn what_an_expression_misses_is_named() {
+    let message = eval(&json!("{{ trigger.labels[5] + 1 }}"), event()).unwrap_err();
+    assert!(message.ends_with(": trigger.labels[5] is not there; the list has 2 items"), "{message}");
+    let inside = eval(&json!("{{ [trigger.user.no] }}"), event()).unwrap_err();
+    assert_eq!(inside, "output: the value is not there: trigger.user.no is not there; the value has login, a-b");
+    let other = eval(&json!("{{ trigger.n + trigger.labels }}"), event()).unwrap_err();
+    assert!(!other.contains("is not there"), "{other}");
 }
 
 #[test]
@@ -120,7 +133,10 @@ fn tables_are_looked_into() {
             Err("output: filter lookup: expects a key of table teams, which has 7, bug, on, got \"docs\""),
         ),
         ("trigger.no | lookup('teams')", Err("output: filter lookup: expects text, got null")),
-        ("trigger.nope | lookup('teams', 1)", Err("output: a value it reads is not there")),
+        (
+            "trigger.nope | lookup('teams', 1)",
+            Err("output: a value it reads is not there: trigger.nope is not there; the value has a, b, n, no, l"),
+        ),
     ] {
         let trigger = json!({ "a": "bug", "b": "docs", "n": 7, "no": null, "l": ["bug", "x"] });
         let made = eval_with(tables, &json!(format!("{{{{ {expression} }}}}")), trigger);

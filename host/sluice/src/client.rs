@@ -3,7 +3,7 @@
 //! One code path: both ends speak to the same router. A socket that nobody answers
 //! is a leftover when the folder can be opened; otherwise its holder is named.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::Auth;
@@ -42,6 +42,8 @@ pub(crate) struct Reply<T> {
     pub(crate) value: T,
 }
 
+/// The code of a host that does not answer any more.
+const HOST_LOST: &str = "host-lost";
 /// How long runs may take to come to a durable point when a command ends.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 /// Between two looks at a run that is waited for; doubles up to the longest.
@@ -63,7 +65,11 @@ impl Client {
         match UnixStream::connect(&socket).await {
             Ok(_) => Ok(Self::Socket(socket)),
             Err(_) => {
+                let is_new = !folder.path().exists();
                 let host = Host::open(&folder, None, Options::default(), global.compile)?;
+                if is_new {
+                    eprintln!("note: there was no data folder {}; a new one was made", folder.path().display());
+                }
                 Ok(Self::Local(Box::new(host)))
             }
         }
@@ -98,13 +104,18 @@ impl Client {
         }
         let mut pause = LOOK_FIRST;
         loop {
-            let reply: Reply<RunView> = self.get(&format!("/api/v1/runs/{run}")).await?;
+            let reply = self.look(run).await?;
             if reply.value.record.status.is_final() {
                 return Ok(reply);
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LOOK_LONGEST);
         }
+    }
+
+    /// An accepted run as it is now.
+    pub(crate) async fn look(&self, run: &RunId) -> Result<Reply<RunView>, Stop> {
+        self.get(&format!("/api/v1/runs/{run}")).await.map_err(|stop| outlived(stop, run))
     }
 
     /// Lets go of the folder, if this process holds it.
@@ -122,13 +133,19 @@ impl Client {
         content_type: Option<&str>,
         body: Bytes,
     ) -> Result<Reply<T>, Stop> {
+        check_size(content_type, body.len())?;
+        let may_be_done = method != Method::GET;
         let mut request = Request::builder().method(method).uri(path).header(HOST, "sluice");
         if let Some(content_type) = content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
         let request = request.body(body).map_err(anyhow::Error::new)?;
         let response = match self {
-            Self::Socket(socket) => send(socket, request).await.map_err(|error| lost(socket, &error))?,
+            Self::Socket(socket) => {
+                let stream = UnixStream::connect(socket).await.map_err(anyhow::Error::new);
+                let stream = stream.map_err(|error| lost(socket, &error, false))?;
+                send(stream, request).await.map_err(|error| lost(socket, &error, may_be_done))?
+            }
             Self::Local(host) => {
                 let router = api::admin_router(host.engine.clone(), Auth::Vouched);
                 api::call(router, peer::own(), request).await.map_err(anyhow::Error::new)?
@@ -138,8 +155,20 @@ impl Client {
     }
 }
 
-async fn send(socket: &PathBuf, request: Request<Bytes>) -> anyhow::Result<Response<Bytes>> {
-    let stream = UnixStream::connect(socket).await?;
+/// A host closes the connection on what is too large, perhaps before its answer is read.
+fn check_size(content_type: Option<&str>, bytes: usize) -> Result<(), Stop> {
+    let (what, bytes_max) = match content_type {
+        Some("application/wasm") => ("component", api::PLUGIN_BYTES_MAX),
+        _ => ("document", api::JSON_BYTES_MAX),
+    };
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let what = format!("the {what} has {bytes} bytes, and a host takes at most {bytes_max}; nothing was sent");
+    Err(Stop::failed(api::too_large(what)))
+}
+
+async fn send(stream: UnixStream, request: Request<Bytes>) -> anyhow::Result<Response<Bytes>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let response = sender.send_request(request.map(Full::new)).await?;
@@ -149,13 +178,27 @@ async fn send(socket: &PathBuf, request: Request<Bytes>) -> anyhow::Result<Respo
     Ok(Response::from_parts(parts, body))
 }
 
-fn lost(socket: &std::path::Path, error: &anyhow::Error) -> Stop {
-    Stop::new(
-        Exit::Unreachable,
-        Problem::new("host-lost", format!("the host at {} did not answer: {error:#}", socket.display()))
-            .cause("it stopped meanwhile")
-            .fix("look at its log, and ask again"),
-    )
+/// A host that is gone; `may_be_done` when it may have heard what it was to change.
+fn lost(socket: &Path, error: &anyhow::Error, may_be_done: bool) -> Stop {
+    let (cause, fix) = if may_be_done {
+        (
+            "it stopped meanwhile; what was asked for may have been done",
+            "look at the host's log, and before you ask again, whether it was done: a run stands in sluice run list",
+        )
+    } else {
+        ("it stopped meanwhile", "look at its log, and ask again")
+    };
+    let what = format!("the host at {} did not answer: {error:#}", socket.display());
+    Stop::new(Exit::Unreachable, Problem::new(HOST_LOST, what).cause(cause).fix(fix))
+}
+
+/// A run that was accepted outlives its host: asked for again, there would be two.
+fn outlived(mut stop: Stop, run: &RunId) -> Stop {
+    for problem in stop.problems.iter_mut().filter(|problem| problem.code == HOST_LOST) {
+        problem.cause = Some(format!("it stopped meanwhile; run {run} was accepted, and goes on when a host runs"));
+        problem.fix = Some(format!("do not ask for it again. Start the host, then look: sluice run show {run}"));
+    }
+    stop
 }
 
 fn read<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<Reply<T>, Stop> {
@@ -199,6 +242,27 @@ mod tests {
             [("slack", "slack"), ("a/b?c", "a%2Fb%3Fc"), ("..", "%2E%2E"), ("sha256:ab", "sha256%3Aab")]
         {
             assert_eq!(super::part(text), wanted);
+        }
+    }
+
+    #[test]
+    fn what_a_lost_host_may_have_done_is_not_asked_for_again() {
+        let lost = |may_be_done| super::lost(std::path::Path::new("s"), &anyhow::anyhow!("gone"), may_be_done);
+        assert!(lost(false).problems[0].to_string().contains("ask again"));
+        assert!(lost(true).problems[0].to_string().contains("may have been done"));
+        let run: model::RunId = "0".repeat(32).parse().expect("a run's name");
+        let told = super::outlived(lost(false), &run).problems[0].to_string();
+        assert!(told.contains(&format!("sluice run show {run}")) && told.contains("was accepted"), "{told}");
+    }
+
+    #[test]
+    fn what_no_host_takes_is_not_sent() {
+        for (content_type, bytes_max) in
+            [("application/wasm", api::PLUGIN_BYTES_MAX), ("application/json", api::JSON_BYTES_MAX)]
+        {
+            assert!(super::check_size(Some(content_type), bytes_max).is_ok());
+            let stop = super::check_size(Some(content_type), bytes_max + 1).expect_err("too large");
+            assert_eq!(stop.problems[0].code, "body-too-large");
         }
     }
 }

@@ -263,11 +263,18 @@ fn no_scheme() -> Stop {
 
 fn added(reply: Reply<ConnectionRecord>) -> Answer {
     let record = &reply.value;
-    let mut text = format!(
-        "Connection {} to {} in {}: the credential is sealed in the vault.",
-        record.id, record.plugin, record.environment
-    );
-    if let Some(base_url) = &record.base_url {
+    let sealed = match (record.auth != "none", record.verifies_webhooks) {
+        (true, false) => "the credential is sealed in the vault.",
+        (true, true) => "the credential and the webhook secret are sealed in the vault.",
+        (false, true) => "the webhook secret is sealed in the vault; there is no credential.",
+        (false, false) => "it has no credential.",
+    };
+    let mut text = format!("Connection {} to {} in {}: {sealed}", record.id, record.plugin, record.environment);
+    // A new connection was never renewed.
+    if record.renewed_at_ms.is_some() {
+        text.push_str("\nIt replaces the connection of that name; what that one held in the vault is erased.");
+    }
+    if let Some(base_url) = record.base_url.as_ref().filter(|_| record.auth != "none") {
         text.push_str(&format!("\nThe credential goes to {base_url} and nowhere else."));
     }
     if record.auth != "none" {

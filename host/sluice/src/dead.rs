@@ -3,7 +3,7 @@
 use api::wire::{DeadSelection, NewDiscard, NewReplay, RunAnswer, Version};
 use clap::{Args, Subcommand};
 use engine::{DeadLetter, Preview, SettledAs, Settlement};
-use model::{FlowId, RunId, StepId};
+use model::{Failure, FlowId, RunId, StepId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -167,14 +167,16 @@ struct List {
 
 pub(crate) async fn run(global: &Global, command: Dead) -> Outcome {
     let values = match &command {
-        Dead::Edit { event, input: given, .. } => (json_of(event.as_ref())?, json_of(given.as_ref())?),
-        Dead::Happened { output, .. } => (Some(input::json(output)?), None),
+        Dead::Edit { event, input: given, .. } => {
+            (json_of("--event", event.as_ref())?, json_of("--input", given.as_ref())?)
+        }
+        Dead::Happened { output, .. } => (Some(input::json("--output", output)?), None),
         Dead::List { .. } | Dead::Show { .. } | Dead::Replay(_) | Dead::Discard { .. } => (None, None),
     };
     Client::with(global, async |client| match &command {
         Dead::List { only, settled, limit, before } => {
             let path = list_path(global, only, *settled, *limit, before.as_ref());
-            client.get(&path).await.map(list)
+            client.get(&path).await.map(|reply| list(reply, none(only, before.as_ref())))
         }
         Dead::Show { id } => client.get(&format!("/api/v1/dead-letters/{id}")).await.map(letter),
         Dead::Replay(again) => replay(client, global, again).await,
@@ -200,8 +202,8 @@ pub(crate) async fn run(global: &Global, command: Dead) -> Outcome {
     .await
 }
 
-fn json_of(text: Option<&String>) -> Result<Option<Value>, Stop> {
-    text.map(|text| input::json(text)).transpose()
+fn json_of(name: &str, text: Option<&String>) -> Result<Option<Value>, Stop> {
+    text.map(|text| input::json(name, text)).transpose()
 }
 
 fn list_path(global: &Global, only: &Only, settled: bool, limit: u16, before: Option<&RunId>) -> String {
@@ -274,10 +276,19 @@ async fn many(client: &Client, path: &str, selection: &DeadSelection) -> Outcome
 
 /// What many would be done to: the newest page of them.
 async fn would_settle(client: &Client, global: &Global, only: &Only) -> Outcome {
-    client.get(&list_path(global, only, false, 500, None)).await.map(list)
+    client.get(&list_path(global, only, false, 500, None)).await.map(|reply| list(reply, none(only, None)))
 }
 
-fn list(reply: Reply<List>) -> Answer {
+/// What to say when there is no letter. A filter that leaves none says nothing of others.
+fn none(only: &Only, before: Option<&RunId>) -> &'static str {
+    match (&only.flow, &only.code, before) {
+        (None, None, None) => "There is no dead letter: nothing gave up.",
+        (None, None, Some(_)) => "There is no older dead letter.",
+        _ => "No dead letter matches. See all of them: sluice dead list",
+    }
+}
+
+fn list(reply: Reply<List>, empty: &str) -> Answer {
     let mut table = Table::new(&["RUN", "FLOW", "GAVE UP", "STEP", "STATE", "WHY"]);
     let List { dead_letters, next } = reply.value;
     for letter in dead_letters {
@@ -290,7 +301,7 @@ fn list(reply: Reply<List>) -> Answer {
             show::cut(&letter.problem.what, 100),
         ]);
     }
-    let mut text = table.print(Paint::stdout(), "There is no dead letter: nothing gave up.");
+    let mut text = table.print(Paint::stdout(), empty);
     if let Some(next) = next {
         text.push_str(&format!("\nOlder ones: --before {next}"));
     }
@@ -322,6 +333,8 @@ fn letter(reply: Reply<DeadLetter>) -> Answer {
     if let Some(settled) = &letter.settled {
         let note = settled.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
         lines.push(format!("  settled    {} by {}{note}", time(settled.at_ms), settled.by));
+    } else if let Some(ways) = after_looking(letter) {
+        lines.push(format!("  next       {}", show::hang(&ways.join("\n"), 13)));
     } else {
         lines.push(format!(
             "  next       sluice dead replay {0}, sluice dead edit {0}, or sluice dead discard {0}",
@@ -329,6 +342,24 @@ fn letter(reply: Reply<DeadLetter>) -> Answer {
         ));
     }
     Answer::done(reply.json, lines.join("\n"))
+}
+
+/// What a person says or does who has looked whether a call happened that may have.
+pub(crate) fn after_looking(letter: &DeadLetter) -> Option<Vec<String>> {
+    if !matches!(letter.failure, Failure::MayHaveHappened { .. }) {
+        return None;
+    }
+    let run = &letter.run;
+    let mut ways = Vec::new();
+    // A run goes on behind a step only outside of loops.
+    if letter.step.is_some() && letter.iteration.is_empty() {
+        ways.push(format!("if the remote did it, say so: sluice dead happened {run} --output JSON"));
+        ways.push("  (what it returned, if later steps need it; else without --output)".to_owned());
+    }
+    ways.push(format!("if it did not: sluice dead replay {run} --yes-repeat"));
+    ways.push(format!("  (with other values: sluice dead edit {run}, with --yes-repeat too)"));
+    ways.push(format!("or leave it at that: sluice dead discard {run}"));
+    Some(ways)
 }
 
 fn preview(reply: Reply<Preview>) -> Answer {

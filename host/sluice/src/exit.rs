@@ -51,11 +51,24 @@ impl Answer {
 pub(crate) struct Stop {
     pub(crate) exit: Exit,
     pub(crate) problems: Vec<Problem>,
+    /// What it did nevertheless, if it was asked for several things.
+    pub(crate) done: Option<Done>,
+}
+
+/// The part of a command that was done, beside one that failed.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// Its name in JSON, as in the answer when all is done.
+    pub(crate) name: &'static str,
+    /// With `--json`.
+    pub(crate) values: Vec<Value>,
+    /// Without.
+    pub(crate) text: String,
 }
 
 impl Stop {
     pub(crate) fn new(exit: Exit, problem: Problem) -> Self {
-        Self { exit, problems: vec![problem] }
+        Self { exit, problems: vec![problem], done: None }
     }
 
     /// A failure like any other.
@@ -66,7 +79,7 @@ impl Stop {
     /// Several problems; denied when one of them is the policy's.
     pub(crate) fn of(problems: Vec<Problem>) -> Self {
         let denied = problems.iter().any(|problem| is_denial(&problem.code));
-        Self { exit: if denied { Exit::Denied } else { Exit::Failed }, problems }
+        Self { exit: if denied { Exit::Denied } else { Exit::Failed }, problems, done: None }
     }
 }
 

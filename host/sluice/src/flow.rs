@@ -8,17 +8,18 @@ mod trigger;
 
 use std::path::{Path, PathBuf};
 
-use api::wire::{CheckedFlow, DocumentFormat, FlowPage, NewFlow, NewRun, NewSignal, RunAnswer, Signalled};
+use api::wire::{AppliedFlow, CheckedFlow, DocumentFormat, FlowPage, NewFlow, NewRun, NewSignal, RunAnswer, Signalled};
 use clap::Subcommand;
 use engine::{FlowView, RunStatus, TriggerView};
-use model::FlowId;
+use model::{FlowId, Problem};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::Global;
 use crate::client::{Client, Reply, part};
 use crate::exit::{Answer, Exit, Outcome, Stop};
-use crate::show::{Paint, Table, time};
+use crate::several::Several;
+use crate::show::{Paint, Table, time, warning};
 use crate::{input, run as runs};
 
 /// Flows: check, apply, start.
@@ -71,7 +72,7 @@ pub(crate) enum Flow {
     },
     /// Start a flow that has a manual trigger
     #[command(
-        after_help = "Examples:\n  sluice flow run greet --field name=Ada --wait\n  sluice flow run greet --input '{\"name\":\"Ada\"}'\n  sluice flow run greet --input @event.json\n\nOn a terminal, needed fields that are missing are asked for."
+        after_help = "Examples:\n  sluice flow run greet --field name=Ada --wait\n  sluice flow run greet --input '{\"name\":\"Ada\"}'\n  sluice flow run greet --input @event.json\n\nOn a terminal, needed fields that are missing are asked for; else they get their defaults."
     )]
     Run {
         /// The flow
@@ -136,8 +137,8 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
         | Flow::RotateHook(_) => None,
     };
     let event = match &command {
-        Flow::Run { input, .. } => input::json(input)?,
-        Flow::Signal { payload, .. } => input::json(payload)?,
+        Flow::Run { input, .. } => input::json("--input", input)?,
+        Flow::Signal { payload, .. } => input::json("--payload", payload)?,
         _ => Value::Null,
     };
     Client::with(global, async |client| match &command {
@@ -154,8 +155,14 @@ pub(crate) async fn run(global: &Global, command: Flow) -> Outcome {
             client.post(&path, &NewSignal { key: key.clone(), payload: event }).await.map(signalled)
         }
         Flow::Run { id, wait, fields, .. } => {
-            let event = fill_in(client, global, id, event, fields).await?;
-            start(client, global, id, event, *wait).await
+            let path = format!("/api/v1/flows/{}/{id}", global.environment);
+            let flow: FlowView = client.get(&path).await?.value;
+            let event = fill_in(global, &flow, event, fields)?;
+            let reply = client.post(&format!("{path}/runs"), &NewRun { input: event }).await?;
+            match &flow.paused {
+                Some(_) => kept(client, &flow, reply, *wait).await,
+                None => started(client, reply, *wait).await,
+            }
         }
         Flow::RotateHook(rotate) => {
             let rotation = rotation.as_ref().expect("it was read for this command above");
@@ -200,23 +207,35 @@ fn checked(reply: Reply<CheckedFlow>, file: &Path) -> Answer {
     if !flow.next.is_empty() {
         text.push_str(&format!("\nIt would start at {}.", trigger::listed(&flow.next)));
     }
+    text.push_str(&warned(&flow.warnings));
     Answer::done(reply.json, text)
 }
 
-/// One after the other; the first that is wrong stops it and the earlier ones stay.
+/// One after the other; one that is wrong keeps none of the others back.
 async fn apply(client: &Client, documents: &[NewFlow]) -> Outcome {
-    let (mut views, mut lines) = (Vec::new(), Vec::new());
+    let mut all = Several::of("flows");
     for document in documents {
-        let reply: Reply<FlowView> = client.post("/api/v1/flows", document).await?;
-        let view = &reply.value;
-        lines.push(format!(
-            "{} ({}) is published as version {} in {}.",
-            view.name, view.id, view.version, view.environment
-        ));
-        lines.push(trigger::next_step(&view.trigger, view.id.as_str(), view.environment.as_str()));
-        views.push(reply.json);
+        let outcome = client.post("/api/v1/flows", document).await.map(applied);
+        if !all.take(document.file.as_deref().unwrap_or_default(), outcome) {
+            break;
+        }
     }
-    Ok(Answer::done(json!({ "flows": views }), lines.join("\n")))
+    all.told()
+}
+
+fn applied(reply: Reply<AppliedFlow>) -> Answer {
+    let AppliedFlow { flow: view, warnings } = &reply.value;
+    let mut text =
+        format!("{} ({}) is published as version {} in {}.\n", view.name, view.id, view.version, view.environment);
+    text.push_str(&trigger::next_step(&view.trigger, view.id.as_str(), view.environment.as_str()));
+    text.extend(life::standing(view, Paint::stdout()).iter().map(|line| format!("\n{line}")));
+    text.push_str(&warned(warnings));
+    Answer::done(reply.json, text)
+}
+
+/// Each on lines of its own.
+fn warned(warnings: &[Problem]) -> String {
+    warnings.iter().map(|problem| format!("\n{}", warning(problem, Paint::stdout()))).collect()
 }
 
 fn list(reply: Reply<List>) -> Answer {
@@ -257,15 +276,8 @@ fn show(reply: Reply<FlowPage>) -> Answer {
 }
 
 /// The event, with fields and answers put in as the flow's form has them.
-async fn fill_in(
-    client: &Client,
-    global: &Global,
-    id: &FlowId,
-    input: Value,
-    fields: &[String],
-) -> Result<Value, Stop> {
-    let reply: Reply<FlowView> = client.get(&format!("/api/v1/flows/{}/{id}", global.environment)).await?;
-    match &reply.value.trigger {
+fn fill_in(global: &Global, flow: &FlowView, input: Value, fields: &[String]) -> Result<Value, Stop> {
+    match &flow.trigger {
         TriggerView::Manual { input: schema } => form::event(schema.as_ref(), input, fields, !global.json),
         // The host says why such a flow is not started by hand.
         TriggerView::Webhook(_) | TriggerView::Poll(_) | TriggerView::Schedule(_) | TriggerView::Call { .. } => {
@@ -274,10 +286,18 @@ async fn fill_in(
     }
 }
 
-async fn start(client: &Client, global: &Global, id: &FlowId, event: Value, wait: bool) -> Outcome {
-    let path = format!("/api/v1/flows/{}/{id}/runs", global.environment);
-    let reply: Reply<RunAnswer> = client.post(&path, &NewRun { input: event }).await?;
-    started(client, reply, wait).await
+/// What to say of a run that a paused flow keeps: whoever waited for its end would wait
+/// for a person.
+async fn kept(client: &Client, flow: &FlowView, reply: Reply<RunAnswer>, wait: bool) -> Outcome {
+    let run = &reply.value.run;
+    let mut text = format!("Run {run} is accepted. {}", life::until_resumed(flow));
+    if wait {
+        let seen = client.look(run).await?;
+        text.push_str(&format!("\nIts end is not waited for.\n\n{}", runs::page(&seen.value, Paint::stdout())));
+        return Ok(Answer { exit: Exit::Failed, text, json: seen.json });
+    }
+    text.push_str(&format!("\nLook at it: sluice run show {run}"));
+    Ok(Answer::done(reply.json, text))
 }
 
 /// What to say of a run that was just accepted; or of its end.

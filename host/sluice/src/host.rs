@@ -12,7 +12,7 @@ use engine::{Engine, EngineError, Options, Parts, SystemClock};
 use model::Problem;
 use policy::Ceiling;
 use sandbox::Sandbox;
-use store::{JournalStore, OpenError};
+use store::{JournalStore, OpenError, Order, Store as _};
 use vault::Vault;
 
 use crate::compile::{self, CompileLimits};
@@ -41,7 +41,7 @@ impl Host {
         let store = JournalStore::open(&folder.store(), store::Options::default())
             .map_err(|error| not_opened(folder, &error))?;
         let store = Arc::new(store);
-        let vault = Vault::open(&folder.key()).map_err(|error| Stop::failed(error.to_problem()))?;
+        let vault = open_vault(&folder.key(), &store)?;
         let sandbox = open_sandbox(folder, &vault, compile)?;
         let engine = Engine::open(Parts {
             folder: folder.path().to_owned(),
@@ -91,6 +91,30 @@ fn in_use(folder: &Folder, pid: Option<u32>) -> Problem {
             Some(pid) => format!("stop it (kill {pid}), or choose another folder with --data DIR"),
             None => "stop it, or choose another folder with --data DIR".to_owned(),
         })
+}
+
+/// A key is made only beside a store that holds nothing yet, as at the first start or
+/// after one that broke off: it would open nothing of what another one has sealed.
+fn open_vault(key: &Path, store: &JournalStore) -> Result<Vault, Stop> {
+    let is_missing = matches!(std::fs::symlink_metadata(key), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    if is_missing && !is_empty(store)? {
+        return Err(no_key(key));
+    }
+    Vault::open(key).map_err(|error| Stop::failed(error.to_problem()))
+}
+
+fn is_empty(store: &JournalStore) -> Result<bool, Stop> {
+    let rows = store.scan(&[], None, 1, Order::Ascending);
+    rows.map(|rows| rows.is_empty()).map_err(|error| Stop::failed(Problem::new("store", error.to_string())))
+}
+
+fn no_key(key: &Path) -> Stop {
+    let key = key.display();
+    Stop::failed(
+        Problem::new("vault-key-missing", format!("the key file {key} is missing, and the store beside it is in use"))
+            .cause("the folder was restored from a backup without its key, or the key was moved away")
+            .fix(format!("put the original vault.key to {key}, readable by its owner alone: chmod 600 {key}")),
+    )
 }
 
 fn open_sandbox(folder: &Folder, vault: &Vault, compile: CompileLimits) -> Result<Sandbox, Stop> {

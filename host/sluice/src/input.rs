@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::exit::{Exit, Stop};
 
-/// JSON as written, or the file's after an `@`.
-pub(crate) fn json(argument: &str) -> Result<Value, Stop> {
+/// JSON as written, or the file's after an `@`. `name` is the option that has it.
+pub(crate) fn json(name: &str, argument: &str) -> Result<Value, Stop> {
     let (text, place) = match argument.strip_prefix('@') {
         Some(path) => (read(Path::new(path))?, path),
-        None => (argument.to_owned(), "--input"),
+        None => (argument.to_owned(), name),
     };
     serde_json::from_str(&text).map_err(|error| {
         Stop::new(

@@ -22,12 +22,15 @@ mod policy;
 mod run;
 mod secret;
 mod serve;
+mod several;
 mod show;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
+use model::Problem;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Cli, Command, Global};
@@ -39,12 +42,16 @@ use crate::show::Paint;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
+    let Cli { global, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && wants_json() => return tell_stop(true, &misused(&error)).into(),
+        Err(error) => error.exit(),
+    };
     let exit = match command {
         Command::CompileComponent(limits) => compile::child(&limits),
         Command::Serve(serve) => match serve::serve(&global, &serve) {
             Ok(()) => Exit::Done,
-            Err(stop) => tell_stop(&global, &stop),
+            Err(stop) => tell_stop(global.json, &stop),
         },
         command => tell(&global, dispatch(&global, command)),
     };
@@ -68,6 +75,23 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
     })
 }
 
+/// Whether programs read the answer; for command lines that cannot be parsed.
+fn wants_json() -> bool {
+    std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json")
+}
+
+/// What is wrong with a command line; the tips and the usage are the fix.
+fn misused(error: &clap::Error) -> Stop {
+    let text = error.render().to_string();
+    let text = text.trim();
+    let (what, rest) = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => ("a command or its arguments are missing", text),
+        _ => text.split_once("\n\n").unwrap_or((text, "")),
+    };
+    let problem = Problem::new("wrong-usage", what.strip_prefix("error: ").unwrap_or(what));
+    Stop::new(Exit::Usage, if rest.is_empty() { problem } else { problem.fix(rest.trim()) })
+}
+
 /// One thread for the command, one for what it calls in process.
 fn client_runtime() -> Result<Runtime, Stop> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -84,14 +108,21 @@ fn tell(global: &Global, outcome: Outcome) -> Exit {
             print(answer.text.trim_end());
             answer.exit
         }
-        Err(stop) => tell_stop(global, &stop),
+        Err(stop) => tell_stop(global.json, &stop),
     }
 }
 
-fn tell_stop(global: &Global, stop: &Stop) -> Exit {
-    if global.json {
-        print(&show::json(&serde_json::json!({ "problems": stop.problems })));
+fn tell_stop(json: bool, stop: &Stop) -> Exit {
+    if json {
+        let mut told = serde_json::json!({ "problems": stop.problems });
+        if let Some(done) = &stop.done {
+            told[done.name] = done.values.clone().into();
+        }
+        print(&show::json(&told));
     } else {
+        if let Some(done) = &stop.done {
+            print(done.text.trim_end());
+        }
         let paint = Paint::stderr();
         let problems: Vec<String> = stop.problems.iter().map(|problem| show::problem(problem, paint)).collect();
         // Nobody is left to be told when standard error is closed.

@@ -22,7 +22,7 @@ pub(crate) enum Policy {
         after_help = "Examples:\n  sluice policy check grant.toml\n  sluice policy check ceiling.toml grants/*.toml"
     )]
     Check {
-        /// TOML: a grant names its plugin, a ceiling does not
+        /// TOML: a grant names its plugin, a ceiling does not; `ceiling.toml` is a ceiling
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },
@@ -85,13 +85,13 @@ fn check(files: &[PathBuf]) -> Outcome {
     if problems.is_empty() {
         return Ok(Answer::done(json!({ "checked": checked }), lines.join("\n")));
     }
-    Err(Stop { exit: Exit::Failed, problems })
+    Err(Stop { exit: Exit::Failed, problems, done: None })
 }
 
 fn check_one(file: &Path) -> Result<&'static str, Vec<Problem>> {
     let text = input::read(file).map_err(|stop| stop.problems)?;
     let name = file.display().to_string();
-    if is_grant(&text) {
+    if is_grant(&text) && file.file_name().is_none_or(|name| name != "ceiling.toml") {
         Grant::parse(&text, &name).map(|_| "grant")
     } else {
         Ceiling::parse(&text, &name).map(|_| "ceiling")

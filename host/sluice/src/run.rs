@@ -103,7 +103,7 @@ pub(crate) async fn run(global: &Global, command: Run) -> Outcome {
         Run::Cancel { id, reason } => {
             let new = NewCancel { reason: reason.clone() };
             let reply: Reply<RunView> = client.post(&format!("/api/v1/runs/{id}/cancel"), &new).await?;
-            let text = format!("run {id} ends as soon as its calls have answered; look at it: sluice run show {id}\n");
+            let text = cancelled(&reply.value, client.is_remote());
             Ok(Answer::done(reply.json, text))
         }
         Run::Replay { id, newest, yes_repeat, wait } => {
@@ -114,6 +114,20 @@ pub(crate) async fn run(global: &Global, command: Run) -> Outcome {
         }
     })
     .await
+}
+
+/// What a person who ends a run may expect.
+fn cancelled(run: &RunView, is_remote: bool) -> String {
+    let id = &run.record.id;
+    let when = match run.record.status {
+        RunStatus::Cancelled => "is cancelled: it has ended".to_owned(),
+        ended if ended.is_final() => format!("has ended: {}", ended.as_str()),
+        _ if !is_remote => "is cancelled: no host is running, and it ends when one does (sluice serve)".to_owned(),
+        // Nothing is under way that an answer could come from.
+        RunStatus::Waiting | RunStatus::NeedsReauthorisation => "is cancelled: it ends at once".to_owned(),
+        _ => "is cancelled: it ends as soon as its calls have answered".to_owned(),
+    };
+    format!("Run {id} {when}.\nLook at it: sluice run show {id}")
 }
 
 fn list_path(

@@ -54,14 +54,41 @@ fn wrong_usage_has_its_own_code() {
     ] {
         let ended = bench.run(arguments);
         assert_eq!(ended.code, 2, "{arguments:?}\n{}{}", ended.out, ended.err);
+        let told = bench.run(&[arguments, &["--json"]].concat());
+        let document: Value = serde_json::from_str(&told.out).unwrap();
+        assert!(document["problems"][0]["what"].is_string() && told.err.is_empty(), "{}{}", told.out, told.err);
+        assert_eq!(told.code, 2, "{arguments:?}");
     }
+    let signal = bench.run(&["flow", "signal", "paid", "--key", "1", "--payload", "{"]);
+    assert!(signal.code == 2 && signal.err.contains("--payload:1:1"), "{}", signal.err);
+    let help = bench.run(&["flow", "--help", "--json"]);
+    assert!(help.code == 0 && help.out.contains("Usage:"), "{}", help.out);
+}
+
+#[test]
+fn every_file_is_tried_and_told_of() {
+    let bench = Bench::new();
+    bench.write("one.yaml", GREET);
+    bench.write("bad.yaml", "version: 1\nid: bad\nnam: Bad\ntrigger: { manual: {} }\nsteps: []\n");
+    bench.write("two.yaml", &GREET.replace("id: greet", "id: greet-too"));
+    let files = ["flow", "apply", "one.yaml", "bad.yaml", "two.yaml"];
+    let ended = bench.run(&files);
+    assert_eq!(ended.code, 1, "{}", ended.err);
+    for wanted in ["(greet) is published", "(greet-too) is published"] {
+        assert!(ended.out.contains(wanted), "{wanted:?} is missing in\n{}", ended.out);
+    }
+    assert!(ended.err.contains("bad.yaml:3") && !ended.err.contains("one.yaml"), "{}", ended.err);
+    let told: Value = serde_json::from_str(&bench.run(&[&files[..], &["--json"]].concat()).out).unwrap();
+    let ids: Vec<_> = told["flows"].as_array().unwrap().iter().map(|flow| flow["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["greet", "greet-too"]);
+    assert!(!told["problems"].as_array().unwrap().is_empty());
 }
 
 #[test]
 fn slips_in_files_get_line_and_suggestion() {
     let bench = Bench::new();
     bench.write("grant.toml", "version = 1\nplugin = \"slack\"\nscpes = [\"chat:write\"]\n");
-    bench.write("ceiling.toml", "version = 1\nallowd = []\nmethods = [\"GET\"]\n");
+    bench.write("ceiling.toml", "version = 1\nallowd = []\n");
     bench.write("good.toml", "version = 1\nplugin = \"slack\"\n[operations.post-message]\n");
     bench.write("flow.yaml", "version: 1\nid: greet\nnam: Greet\ntrigger: { manual: {} }\nsteps: []\n");
     for (arguments, wanted) in [
@@ -124,6 +151,8 @@ fn works_without_a_host() {
     let states: Vec<&str> =
         list["runs"].as_array().unwrap().iter().map(|run| run["status"].as_str().unwrap()).collect();
     assert_eq!(states, ["running", "succeeded"], "newest first; the later one waits for a host");
+    let cancelled = bench.run(&["run", "cancel", list["runs"][0]["id"].as_str().unwrap()]);
+    assert!(cancelled.out.contains("it ends when one does"), "{}{}", cancelled.out, cancelled.err);
     assert_eq!(bench.mode("data"), 0o700);
     assert_eq!(bench.mode("data/vault.key"), 0o600);
 }
@@ -138,6 +167,35 @@ fn a_folder_with_other_things_is_left_alone() {
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains("holds other things"), "{}", ended.err);
     assert_eq!(bench.mode("data"), 0o755);
+}
+
+#[test]
+fn a_first_start_that_broke_off_before_its_key_is_made_up_for() {
+    let bench = Bench::new();
+    std::fs::create_dir_all(bench.path("data/store")).unwrap();
+    assert_eq!(bench.run(&["flow", "list"]).code, 0);
+    assert_eq!(bench.mode("data/vault.key"), 0o600);
+}
+
+#[test]
+fn a_paused_flow_says_that_its_runs_wait() {
+    let bench = Bench::new();
+    bench.write("greet.yaml", GREET);
+    let host = Host::start(&bench);
+    bench.json(&["flow", "apply", "greet.yaml"]);
+    bench.json(&["flow", "pause", "greet"]);
+    let again = bench.run(&["flow", "apply", "greet.yaml"]);
+    assert!(again.out.contains("start it: ") && again.out.contains("its events wait"), "{}{}", again.out, again.err);
+    let run = ["flow", "run", "greet", "--input", "{\"name\":\"Ada\"}"];
+    let ways: [(&[&str], i32); 2] = [(&[], 0), (&["--wait"], 1)];
+    for (further, code) in ways {
+        let ended = bench.run(&[&run[..], further].concat());
+        assert_eq!(ended.code, code, "{}{}", ended.out, ended.err);
+        for wanted in ["is accepted", "is paused", "waits until sluice flow resume greet"] {
+            assert!(ended.out.contains(wanted), "{wanted:?} is missing in\n{}", ended.out);
+        }
+    }
+    assert_eq!(host.end().0, 0);
 }
 
 #[test]
@@ -246,6 +304,13 @@ fn a_backup_of_a_running_host_comes_back_elsewhere() {
     assert!(more.out.contains("Hello Edsger"), "{}{}", more.out, more.err);
     let keyless = bench.run(&["restore", "kept/tuesday", "--data", "third"]);
     assert!(keyless.out.contains("The key file is not in the backup"), "{}{}", keyless.out, keyless.err);
+    for _ in 0..2 {
+        let refused = bench.run(&["flow", "list", "--data", "third"]);
+        assert!(refused.code == 1 && refused.err.contains("put the original vault.key"), "{}", refused.err);
+        assert!(!bench.path("third/vault.key").exists(), "a new key would open nothing");
+    }
+    std::fs::copy(bench.path("kept/monday/vault.key"), bench.path("third/vault.key")).unwrap();
+    assert_eq!(bench.json(&["run", "list", "--data", "third"]), before);
     std::fs::remove_file(bench.path("kept/tuesday/ceiling.toml")).unwrap();
     let harmed = bench.run(&["restore", "kept/tuesday", "--data", "fourth"]);
     assert!(harmed.code == 1 && harmed.err.contains("ceiling.toml of the backup is damaged"), "{}", harmed.err);

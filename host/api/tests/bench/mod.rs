@@ -113,6 +113,10 @@ impl Bench {
         self.hook_bytes(path, headers, body.as_bytes().to_vec()).await
     }
 
+    pub(crate) async fn hook_get(&self, path: &str) -> Reply {
+        send(self.hooks(), request("GET", path, &[], Body::empty())).await
+    }
+
     pub(crate) async fn hook_bytes(&self, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
         send(self.hooks(), request("POST", path, headers, body.into())).await
     }

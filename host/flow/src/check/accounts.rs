@@ -19,11 +19,22 @@ pub(super) fn manifest(
 ) -> Option<Arc<Manifest>> {
     let found = operations.manifest(&uses.plugin);
     if found.is_none() {
-        let known = operations.plugins();
-        let problem = Problem::new("unknown-plugin", format!("there is no connector {:?}", uses.plugin.as_str()));
-        report.add(node, field, suggest(problem, uses.plugin.as_str(), known.iter().map(PluginId::as_str)));
+        report.add(node, field, no_manifest(&uses.plugin, operations));
     }
     found
+}
+
+/// A connector that cannot be used: it waits for approval, or there is none of the name.
+fn no_manifest(plugin: &PluginId, operations: &dyn Operations) -> Problem {
+    if operations.awaits_approval(plugin) {
+        let what = format!("connector {:?} is installed, but not approved in this environment", plugin.as_str());
+        let approve = format!("sluice plugin approve {plugin} --grant FILE --environment ENVIRONMENT");
+        let fix = format!("read what it asks for: sluice plugin show {plugin}\nthen approve it: {approve}");
+        return Problem::new("unknown-plugin", what).fix(fix);
+    }
+    let known = operations.plugins();
+    let problem = Problem::new("unknown-plugin", format!("there is no approved connector {:?}", plugin.as_str()));
+    suggest(problem, plugin.as_str(), known.iter().map(PluginId::as_str))
 }
 
 /// Reports an operation that the connector does not have.

@@ -95,12 +95,14 @@ impl Names {
             ),
             other => {
                 let problem = Problem::new("unknown-name", format!("there is no name {other:?} in expressions"));
+                let is_step = self.all.iter().any(|id| id == other);
+                if let Some((meaning, written)) = constant(other).filter(|_| !is_step) {
+                    return Some(problem.fix(format!("{meaning} is written {written}")));
+                }
                 let roots: &[&str] = if self.item.is_some() { &LOOP_ROOTS } else { &ROOTS };
-                Some(suggest(problem, other, roots.iter().copied()).fix_if_none(|| {
-                    match self.all.iter().any(|id| id == other) {
-                        true => format!("write steps.{other}"),
-                        false => format!("a text in an expression needs quotes: '{other}'"),
-                    }
+                Some(suggest(problem, other, roots.iter().copied()).fix_if_none(|| match is_step {
+                    true => format!("write steps.{other}"),
+                    false => format!("a text in an expression needs quotes: '{other}'"),
                 }))
             }
         }
@@ -211,6 +213,16 @@ impl Names {
         }
         let problem = Problem::new("unknown-step", format!("there is no step {id:?}"));
         suggest(problem, id, self.steps.iter().map(|output| output.id.as_str()))
+    }
+}
+
+/// What a word of other languages means, and how expressions write it.
+fn constant(name: &str) -> Option<(&'static str, &'static str)> {
+    match name.to_ascii_lowercase().as_str() {
+        "null" | "nil" | "none" | "undefined" => Some(("nothing", "none")),
+        "true" => Some(("true", "true")),
+        "false" => Some(("false", "false")),
+        _ => None,
     }
 }
 

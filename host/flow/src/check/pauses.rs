@@ -12,6 +12,7 @@ use super::steps::{Read, Steps};
 use super::tree::Content;
 use super::values;
 use crate::plan::{Approve, Until, Work};
+use crate::template::{self, Template};
 
 /// A run that waits longer than a year is a plan for somebody else.
 pub(super) const PAUSE_MS_MAX: u64 = 365 * 86_400_000;
@@ -37,7 +38,7 @@ impl Steps<'_, '_> {
             }
             ["until"] => {
                 inner.only(&["until"], self.report);
-                (self.text_template(&inner, "until").map(Until::At), Shape(json!({ "type": "null" })))
+                (self.instant(&inner).map(Until::At), Shape(json!({ "type": "null" })))
             }
             ["event"] => (self.event(&inner), Shape::open()),
             found => {
@@ -71,8 +72,26 @@ impl Steps<'_, '_> {
         Some(name)
     }
 
+    /// When a wait ends; one without expressions is known now.
+    fn instant(&mut self, fields: &Fields<'_>) -> Option<Template> {
+        let template = self.text_template(fields, "until")?;
+        let node = fields.get("until")?;
+        let constant = match template.node() {
+            Ok(template::Node::Constant(value)) => value.as_str(),
+            Ok(_) | Err(_) => None,
+        };
+        if constant.is_some_and(|text| text.parse::<jiff::Timestamp>().is_err()) {
+            let problem = wrong("until", "an instant such as 2026-03-29T09:00:00+02:00", node);
+            let fix = "write a date and a time with its offset, or an expression that makes one, such as \
+                       {{ run.started_at | add_time('1d') }}";
+            self.report.add(node, &fields.field("until"), problem.fix(fix));
+            return None;
+        }
+        Some(template)
+    }
+
     /// A text that may hold expressions.
-    fn text_template(&mut self, fields: &Fields<'_>, name: &str) -> Option<crate::template::Template> {
+    fn text_template(&mut self, fields: &Fields<'_>, name: &str) -> Option<Template> {
         let node = fields.get(name)?;
         if !matches!(node.content, Content::Text(_)) {
             self.report.add(node, &fields.field(name), wrong(name, "text", node));

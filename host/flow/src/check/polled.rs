@@ -53,7 +53,8 @@ fn how(fields: &Fields<'_>, declared: &Declaration, report: &mut Report<'_>) -> 
     inner.only(&["every", "from"], report);
     let starts = [("now", Start::Now), ("beginning", Start::Beginning)];
     let from = inner.choice("from", &starts, report).unwrap_or_default();
-    let every_ms = inner.duration("every", EVERY_MS_MAX, report).unwrap_or(usual.0);
+    let expected = format!("a time such as 5m or 2h, at most {}", show_duration(EVERY_MS_MAX));
+    let every_ms = inner.duration_within("every", &(1..=EVERY_MS_MAX), &expected, report).unwrap_or(usual.0);
     let least_ms = declared.every_s_min().saturating_mul(1_000);
     if let Some(node) = inner.get("every").filter(|_| every_ms < least_ms) {
         let expected = format!("a time from {} on, as the connector asks", show_duration(least_ms));

@@ -1,5 +1,6 @@
 //! Reads objects strictly: unknown keys, missing ones, and values of wrong types.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use model::{NameError, Problem};
@@ -71,15 +72,35 @@ impl<'n> Fields<'n> {
 
     /// A duration in milliseconds, from 1 up to `most`.
     pub(super) fn duration(&self, name: &str, most: u64, report: &mut Report<'_>) -> Option<u64> {
+        let expected = format!("a time such as 500ms, 30s, 5m or 2h, at most {}", show_duration(most));
+        self.duration_within(name, &(1..=most), &expected, report)
+    }
+
+    /// The same with a least of its own, and the words for it.
+    pub(super) fn duration_within(
+        &self,
+        name: &str,
+        range: &RangeInclusive<u64>,
+        expected: &str,
+        report: &mut Report<'_>,
+    ) -> Option<u64> {
         let node = self.get(name)?;
         let found = match &node.content {
             Content::Text(text) => duration_ms(text),
             _ => None,
         };
-        let fits = found.filter(|ms| (1..=most).contains(ms));
+        let fits = found.filter(|ms| range.contains(ms));
         if fits.is_none() {
-            let expected = format!("a time such as 500ms, 30s, 5m or 2h, at most {}", show_duration(most));
-            report.add(node, &self.field(name), wrong(name, &expected, node));
+            let problem = wrong(name, expected, node);
+            let meant = match &node.content {
+                Content::Text(text) => duration_in_words(text).filter(|ms| range.contains(ms)),
+                _ => None,
+            };
+            let problem = match meant {
+                Some(ms) => problem.fix(format!("write {}", show_duration(ms))),
+                None => problem,
+            };
+            report.add(node, &self.field(name), problem);
         }
         fits
     }
@@ -146,6 +167,21 @@ pub fn duration_ms(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(unit_ms)
 }
 
+/// What a duration in words means: `5 minutes`.
+fn duration_in_words(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        "ms" | "millisecond" | "milliseconds" => "ms",
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => "d",
+        _ => return None,
+    };
+    duration_ms(&format!("{number}{unit}"))
+}
+
 /// The shortest way to write a duration.
 pub(crate) fn show_duration(ms: u64) -> String {
     for (unit_ms, unit) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
@@ -176,5 +212,7 @@ mod tests {
             assert_eq!(duration_ms(text), wanted, "{text}");
         }
         assert_eq!(show_duration(90_000), "90s");
+        assert_eq!(duration_in_words("5 minutes"), Some(300_000));
+        assert_eq!(duration_in_words("soon"), None);
     }
 }

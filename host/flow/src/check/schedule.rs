@@ -3,7 +3,7 @@
 use model::Problem;
 
 use super::read::Fields;
-use super::report::{Report, wrong};
+use super::report::Report;
 use super::shape::Shape;
 use super::trigger::Started;
 use crate::plan::Trigger;
@@ -61,12 +61,8 @@ fn cron(inner: &Fields<'_>, report: &mut Report<'_>) -> Option<Rhythm> {
 }
 
 fn every(inner: &Fields<'_>, report: &mut Report<'_>) -> Option<Rhythm> {
-    let node = inner.get("every")?;
-    let ms = inner.duration("every", EVERY_MS_MAX, report)?;
-    if ms < EVERY_MS_MIN {
-        report.add(node, "trigger.schedule.every", wrong("every", "a time from 1s to 366d", node));
-        return None;
-    }
+    let expected = "a time such as 30s, 5m or 2h, from 1s to 366d";
+    let ms = inner.duration_within("every", &(EVERY_MS_MIN..=EVERY_MS_MAX), expected, report)?;
     Some(Rhythm::Every { ms })
 }
 

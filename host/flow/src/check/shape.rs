@@ -76,6 +76,17 @@ impl Shape {
         }
     }
 
+    /// The texts that a path is limited to, as far as schemas list them.
+    pub(super) fn choices(&self, path: &[Segment]) -> Vec<String> {
+        let Found::Is(schemas) = self.walk(path) else { return Vec::new() };
+        let listed = |schema: &Value| {
+            let many = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+            let texts = schema.get("const").into_iter().chain(many).filter_map(Value::as_str);
+            texts.map(str::to_owned).collect::<Vec<_>>()
+        };
+        schemas.into_iter().flat_map(listed).collect()
+    }
+
     /// The shape at a path, when it can stand alone.
     pub(super) fn at(&self, path: &[Segment]) -> Self {
         match self.walk(path) {

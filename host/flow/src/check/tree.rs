@@ -22,6 +22,7 @@ const VALUES_MAX: usize = 50_000;
 const ALIASES_MAX: usize = 100;
 /// What all aliases together may unfold to.
 const REPLAYED_MAX: usize = 10_000;
+const MORE_DOCUMENTS: &str = "it holds more than one document, and a file has one flow";
 
 /// A value of the document and where it stands: line and column from 1.
 #[derive(Debug, Clone)]
@@ -122,11 +123,31 @@ fn parse_yaml(text: &str, file_name: &str) -> Result<Node, Problem> {
     yaml.map(|yaml| yaml.0).map_err(|error| {
         let place = error.location().map(|at| format!("{file_name}:{}:{}", at.line(), at.column()));
         let words = error.without_snippet().to_string();
-        let first = words.lines().next().unwrap_or_default();
+        let first = reworded(words.lines().next().unwrap_or_default());
         Problem::new("not-yaml", format!("the document cannot be read as YAML: {first}"))
             .field(place.unwrap_or_else(|| file_name.to_owned()))
             .fix("correct the line named; texts that begin with {{ or hold \": \" need quotes")
     })
+}
+
+/// Where the library speaks of its own settings, what that means for a document.
+fn reworded(words: &str) -> String {
+    if let Some((_, breach)) = words.split_once("budget breached: ") {
+        return match breach.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default() {
+            "Documents" => MORE_DOCUMENTS.to_owned(),
+            "Depth" => format!("it is nested more than {DEPTH_MAX} deep"),
+            "Nodes" => format!("it holds more than {VALUES_MAX} values"),
+            "Aliases" | "Anchors" => format!("it has more than {ALIASES_MAX} anchors or aliases"),
+            _ => "it holds more than a flow may".to_owned(),
+        };
+    }
+    if words.starts_with("multiple YAML documents") {
+        return MORE_DOCUMENTS.to_owned();
+    }
+    match words.split_once(", set DuplicateKeyPolicy") {
+        Some((key, _)) => key.replace("duplicate mapping key", "a key is there twice"),
+        None => words.to_owned(),
+    }
 }
 
 fn options() -> Options {

@@ -250,7 +250,19 @@ fn words(problem: &FieldProblem, wanted: &Shape) -> Problem {
         let kind = wanted.types(&path).map_or_else(|| "a value".to_owned(), |types| type_list(&types));
         return Problem::new("missing-field", format!("{name} is required")).fix(format!("add {name}: {kind}"));
     }
-    Problem::new("invalid-input", problem.to_string())
+    let wrong = Problem::new("invalid-input", problem.to_string());
+    match near_choice(problem, wanted, &path) {
+        Some(near) => wrong.fix(format!("write {near}")),
+        None => wrong,
+    }
+}
+
+/// The text that a schema allows here and that is nearest to the one that was written.
+fn near_choice(problem: &FieldProblem, wanted: &Shape, path: &[Segment]) -> Option<String> {
+    let written: String = serde_json::from_str(&problem.got).ok()?;
+    let choices = wanted.choices(path);
+    let folded = choices.iter().find(|choice| choice.eq_ignore_ascii_case(&written)).cloned();
+    folded.or_else(|| model::nearest(&written, choices.iter().map(String::as_str)).map(str::to_owned))
 }
 
 /// A field path and a JSON Pointer below it, as messages write them.

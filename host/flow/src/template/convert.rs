@@ -11,6 +11,8 @@ pub(super) const VALUE_BYTES_MAX: usize = 4 << 20;
 const NODE_BYTES: usize = 8;
 /// serde_json reads no deeper either, so that what is journaled can be read again.
 const DEPTH_MAX: usize = 100;
+/// What is said of an expression that makes nothing at all.
+pub(super) const NOT_THERE: &str = "the value is not there";
 
 /// How much a template may still make.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,7 +101,7 @@ pub(super) fn to_json(view: &View, budget: &mut Budget, depth: usize) -> Result<
         return Err(too_deep());
     }
     match view.kind() {
-        ValueKind::Undefined => Err("the value is not there".to_owned()),
+        ValueKind::Undefined => Err(NOT_THERE.to_owned()),
         ValueKind::None => budget.spend(0).map(|()| Value::Null),
         ValueKind::Bool => budget.spend(0).map(|()| Value::Bool(view.is_true())),
         ValueKind::Number => budget.spend(0).and_then(|()| number(view)),

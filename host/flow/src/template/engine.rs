@@ -11,7 +11,7 @@ use minijinja::value::{Kwargs, Object, Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, Expression, State, UndefinedBehavior, Value as View, tests};
 use serde_json::Value;
 
-use super::convert::{Budget, to_items, to_json};
+use super::convert::{Budget, NOT_THERE, to_items, to_json};
 use super::filters::{self, Call, Filter, Work};
 
 /// The function that looks up a reference which may be absent. Only we write it:
@@ -28,6 +28,9 @@ const FUEL: u64 = 1_000;
 const MADE_BYTES_MAX: usize = 64 << 20;
 /// What an item of a list, or a field, counts.
 const ITEM_BYTES: usize = 16;
+
+/// What is said of a value that is not there.
+const ABSENT: &str = "a value it reads is not there";
 
 static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(engine);
 
@@ -106,11 +109,16 @@ pub(super) fn eval_items(
 fn words(error: &Error) -> String {
     match (error.kind(), error.detail()) {
         (ErrorKind::OutOfFuel, _) => format!("the expression takes more than {FUEL} operations"),
-        (ErrorKind::UndefinedError, None) => "a value it reads is not there".to_owned(),
+        (ErrorKind::UndefinedError, None) => ABSENT.to_owned(),
         (ErrorKind::InvalidOperation, Some(detail)) if detail.starts_with("filter ") => detail.to_owned(),
         (kind, None) => kind.to_string(),
         (kind, Some(detail)) => format!("{kind}: {detail}"),
     }
+}
+
+/// Whether an error may come from a value that is not there.
+pub(super) fn is_of_absence(message: &str) -> bool {
+    message == ABSENT || message == NOT_THERE || message.contains("undefined")
 }
 
 fn lookup(root: View, path: Rest<View>) -> View {

@@ -80,7 +80,9 @@ impl Expression {
     pub(super) fn eval(&self, scope: &Scope<'_>, budget: &mut Budget) -> Result<serde_json::Value, String> {
         match &self.work {
             Work::Reference(path) => convert::copy(scope.find(path)?.as_ref(), budget),
-            Work::Program(program) => engine::eval(program, scope.view(), budget),
+            Work::Program(program) => {
+                engine::eval(program, scope.view(), budget).map_err(|message| self.name_absent(message, scope))
+            }
         }
     }
 
@@ -93,7 +95,20 @@ impl Expression {
     ) -> Result<Vec<serde_json::Value>, String> {
         match &self.work {
             Work::Reference(path) => convert::copy_items(scope.find(path)?.as_ref(), most, budget),
-            Work::Program(program) => engine::eval_items(program, scope.view(), most, budget),
+            Work::Program(program) => engine::eval_items(program, scope.view(), most, budget)
+                .map_err(|message| self.name_absent(message, scope)),
+        }
+    }
+
+    /// Says which value is not there, when the engine only says that one is not.
+    fn name_absent(&self, message: String, scope: &Scope<'_>) -> String {
+        if !engine::is_of_absence(&message) {
+            return message;
+        }
+        let mut needed = self.references.iter().filter(|reference| !reference.optional);
+        match needed.find_map(|reference| scope.find(&reference.path).err()) {
+            Some(absent) => format!("{message}: {absent}"),
+            None => message,
         }
     }
 }

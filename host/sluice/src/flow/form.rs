@@ -14,12 +14,15 @@ use crate::exit::{Exit, Stop};
 /// How often one question is asked before it is given up.
 const ASKED_MAX: usize = 5;
 
-/// The event: the input with the fields put in, and what is needed asked for.
+/// The event: the input with the fields put in, and what is needed asked for, or else
+/// its default.
 pub(crate) fn event(schema: Option<&Value>, input: Value, fields: &[String], ask: bool) -> Result<Value, Stop> {
     let empty = Value::Object(Map::new());
     let schema = schema.unwrap_or(&empty);
-    let missing = ask && std::io::stdin().is_terminal() && (input.is_null() || input.is_object());
-    if fields.is_empty() && !missing {
+    let is_form = input.is_null() || input.is_object();
+    let asks = ask && is_form && std::io::stdin().is_terminal();
+    let defaults = if is_form && !asks { defaults(schema) } else { Vec::new() };
+    if fields.is_empty() && !asks && defaults.is_empty() {
         return Ok(input);
     }
     let mut event = match input {
@@ -31,8 +34,11 @@ pub(crate) fn event(schema: Option<&Value>, input: Value, fields: &[String], ask
         let (name, text) = field.split_once('=').ok_or_else(|| not_a_field(field))?;
         event.insert(name.to_owned(), typed(schema, name, text).map_err(|problem| Stop::new(Exit::Usage, problem))?);
     }
-    if missing {
+    if asks {
         ask_for(schema, &mut event, &mut std::io::stdin().lock())?;
+    }
+    for (name, default) in defaults {
+        event.entry(name).or_insert_with(|| default.clone());
     }
     Ok(if event.is_empty() && !takes_objects(schema) { Value::Null } else { Value::Object(event) })
 }
@@ -132,8 +138,7 @@ fn shown(value: &Value) -> String {
 
 /// Asks for each needed field that is not there.
 fn ask_for(schema: &Value, event: &mut Map<String, Value>, answers: &mut impl BufRead) -> Result<(), Stop> {
-    let needed = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    for name in needed {
+    for name in needed(schema) {
         if !event.contains_key(name) {
             event.insert(name.to_owned(), ask_one(schema, name, answers)?);
         }
@@ -141,9 +146,22 @@ fn ask_for(schema: &Value, event: &mut Map<String, Value>, answers: &mut impl Bu
     Ok(())
 }
 
+fn needed(schema: &Value) -> impl Iterator<Item = &str> {
+    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+fn default_of<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
+    schema.get("properties")?.get(name)?.get("default")
+}
+
+/// The needed fields that have a default.
+fn defaults(schema: &Value) -> Vec<(&str, &Value)> {
+    needed(schema).filter_map(|name| Some((name, default_of(schema, name)?))).collect()
+}
+
 fn ask_one(schema: &Value, name: &str, answers: &mut impl BufRead) -> Result<Value, Stop> {
     let field = schema.get("properties").and_then(|fields| fields.get(name));
-    let default = field.and_then(|field| field.get("default"));
+    let default = default_of(schema, name);
     for _ in 0..ASKED_MAX {
         eprint!("{}", question(name, field, default));
         // A terminal that takes no prompt still gives answers.
@@ -224,6 +242,15 @@ mod tests {
         assert_eq!(Value::Object(event), json!({ "title": "Disk full", "count": 3 }));
         let stop = ask_for(&schema(), &mut Map::new(), &mut &b""[..]).expect_err("no answer");
         assert_eq!(stop.problems[0].code, "field-missing");
+    }
+
+    #[test]
+    fn needed_fields_have_their_defaults() {
+        let made = |input, fields: &[String]| event(Some(&schema()), input, fields, false).expect("an event");
+        assert_eq!(made(Value::Null, &["title=a".to_owned()]), json!({ "title": "a", "count": 3 }));
+        assert_eq!(made(json!({ "title": "a" }), &[]), json!({ "title": "a", "count": 3 }));
+        assert_eq!(made(json!({ "count": 1 }), &[]), json!({ "count": 1 }), "the host says what is missing");
+        assert_eq!(made(json!([1]), &[]), json!([1]));
     }
 
     #[test]

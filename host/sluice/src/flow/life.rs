@@ -12,7 +12,7 @@ use super::{document, trigger};
 use crate::cli::Global;
 use crate::client::{Client, Reply, part};
 use crate::exit::{Answer, Outcome, Stop};
-use crate::show::{Paint, Table, time};
+use crate::show::{Paint, Table, hang, time};
 
 /// What becomes of a flow.
 #[derive(Debug, Subcommand)]
@@ -187,6 +187,20 @@ pub(super) fn standing(view: &FlowView, paint: Paint) -> Vec<String> {
         lines.push(format!("  fix        {fix}"));
     }
     lines
+}
+
+/// For how long a paused flow keeps a run.
+pub(super) fn until_resumed(view: &FlowView) -> String {
+    let (id, environment) = (&view.id, &view.environment);
+    match view.paused.as_ref().and_then(|paused| paused.cause.as_ref()) {
+        None => {
+            format!("Flow {id} is paused: the run waits until sluice flow resume {id} --environment {environment}.")
+        }
+        Some(cause) => {
+            let fix = cause.fix.as_ref().map(|fix| format!("\n  fix: {}", hang(fix, 7))).unwrap_or_default();
+            format!("Flow {id} is paused: the run waits until this is mended: {}{fix}", cause.what)
+        }
+    }
 }
 
 fn versions(reply: Reply<Versions>) -> Answer {

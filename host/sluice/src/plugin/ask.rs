@@ -93,8 +93,8 @@ pub(super) async fn ask(global: &Global, question: Ask) -> Outcome {
         What::Poll { trigger, from, with } => (wire::Ask::Poll { trigger, from: position(&from)? }, with),
         What::Migrate { operation, from_version, with } => (wire::Ask::Migrate { operation, from_version }, with),
     };
-    let environment = global.environment.clone();
-    let new = NewQuestion { ask, environment, connection: with.connection, config: input::json(&with.config)? };
+    let (environment, config) = (global.environment.clone(), input::json("--config", &with.config)?);
+    let new = NewQuestion { ask, environment, connection: with.connection, config };
     Client::with(global, async |client| client.post(&path, &new).await.map(call_answer)).await
 }
 

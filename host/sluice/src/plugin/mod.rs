@@ -15,12 +15,12 @@ use clap::{Args, Subcommand};
 use engine::PluginView;
 use model::{ConnectionId, OperationId};
 use serde::Deserialize;
-use serde_json::json;
 
 use crate::cli::Global;
 use crate::client::{Client, Reply, part};
 use crate::exit::{Answer, Outcome};
 use crate::input;
+use crate::several::Several;
 use crate::show::{Paint, Table, bytes, time};
 
 pub(crate) use call::{CallReply, answer as call_answer};
@@ -142,7 +142,7 @@ pub(crate) async fn run(global: &Global, command: Plugin) -> Outcome {
         }
         Plugin::Call { name, operation, connection, input } => {
             let environment = global.environment.clone();
-            let call = NewCall { operation, environment, connection, input: input::json(&input)? };
+            let call = NewCall { operation, environment, connection, input: input::json("--input", &input)? };
             let path = format!("/api/v1/plugins/{}/call", part(&name));
             Client::with(global, async |client| client.post(&path, &call).await.map(call_answer)).await
         }
@@ -152,30 +152,26 @@ pub(crate) async fn run(global: &Global, command: Plugin) -> Outcome {
 async fn install(global: &Global, files: &[PathBuf]) -> Outcome {
     let components = files.iter().map(|file| input::read_bytes(file)).collect::<Result<Vec<_>, _>>()?;
     Client::with(global, async |client| {
-        let (mut views, mut lines) = (Vec::new(), Vec::new());
+        let mut all = Several::of("plugins");
         for (file, component) in files.iter().zip(components) {
-            let reply: Reply<PluginView> = client.upload("/api/v1/plugins", component).await.map_err(|mut stop| {
-                let file = file.display().to_string();
-                stop.problems.iter_mut().for_each(|problem| {
-                    problem.field = Some(problem.field.take().map_or(file.clone(), |field| format!("{file}: {field}")))
-                });
-                stop
-            })?;
-            lines.push(installed(&reply.value));
-            views.push(reply.json);
+            let outcome = client.upload("/api/v1/plugins", component).await.map(installed);
+            if !all.take(&file.display().to_string(), outcome) {
+                break;
+            }
         }
-        Ok(Answer::done(json!({ "plugins": views }), lines.join("\n")))
+        all.told()
     })
     .await
 }
 
-fn installed(view: &PluginView) -> String {
-    let (record, manifest) = (&view.record, &view.record.manifest);
-    let short = record.digest.to_short();
-    format!(
+fn installed(reply: Reply<PluginView>) -> Answer {
+    let record = &reply.value.record;
+    let (manifest, short) = (&record.manifest, record.digest.to_short());
+    let text = format!(
         "{} {} ({}) is installed as {}.\n  It may do nothing yet. Read what it asks for: sluice plugin show {short}\n  then give it that: sluice plugin approve {short} --grant FILE",
         manifest.label, manifest.version, manifest.id, record.digest
-    )
+    );
+    Answer::done(reply.json, text)
 }
 
 fn list(reply: Reply<List>) -> Answer {

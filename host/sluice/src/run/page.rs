@@ -1,12 +1,13 @@
 //! One run on one page: what started it, what each step did, what each call sent
 //! and which rule let it; and if it failed, what happened, why, and what to do.
 
-use engine::{CallRecord, Duplicates, Retries, RunStatus, RunView, WaitView};
-use model::{AccessRecord, Problem};
+use engine::{CallRecord, DeadLetter, Duplicates, Retries, RunStatus, RunView, WaitView};
+use model::{AccessRecord, Failure, Problem};
 use sandbox::{LogLevel, LogLine};
 use serde_json::Value;
 
 use super::{origin, status};
+use crate::dead::after_looking;
 use crate::show::{Paint, bytes, duration, hang, short, time};
 
 /// Longer values are cut on the page; `--json` has them whole.
@@ -241,12 +242,8 @@ fn tell_end(lines: &mut Vec<String>, run: &RunView, paint: Paint) {
         return;
     };
     lines.push(String::new());
-    if let Some(step) = &letter.step {
-        let place = &letter.iteration;
-        lines.push(format!("{}  at step {step}{place}, {}", paint.bad("It gave up"), time(letter.at_ms)));
-    } else {
-        lines.push(format!("{}  before the first step, {}", paint.bad("It gave up"), time(letter.at_ms)));
-    }
+    let place = place(letter, &run.steps);
+    lines.push(format!("{}  {place}, {}", paint.bad("It gave up"), time(letter.at_ms)));
     tell_problem(lines, &letter.problem, paint);
     match (&letter.replayed_as, &letter.settled) {
         (Some(again), _) => lines.push(format!("  replayed       as {again}: sluice run show {again}")),
@@ -254,10 +251,26 @@ fn tell_end(lines: &mut Vec<String>, run: &RunView, paint: Paint) {
             let note = settled.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
             lines.push(format!("  settled        by {}{note}", settled.by));
         }
-        (None, None) => lines.push(format!(
-            "  what next      once mended: sluice dead replay {} (with --newest after a change of the flow)",
-            record.id
-        )),
+        (None, None) => lines.push(format!("  what next      {}", hang(&what_next(letter), 17))),
+    }
+}
+
+/// Where a run gave up. Its output is made behind the steps, and is none of them.
+fn place(letter: &DeadLetter, steps: &[Step]) -> String {
+    let is_output = matches!(&letter.failure, Failure::Expression { field, .. } if field.starts_with("output"));
+    let is_reached = |step: &Step| step.outcome != flow::StepOutcome::NotReached;
+    match &letter.step {
+        Some(step) => format!("at step {step}{}", letter.iteration),
+        None if is_output => "at its output".to_owned(),
+        None if steps.iter().any(is_reached) => "outside of its steps".to_owned(),
+        None => "before the first step".to_owned(),
+    }
+}
+
+fn what_next(letter: &DeadLetter) -> String {
+    match after_looking(letter) {
+        Some(ways) => ways.join("\n"),
+        None => format!("once mended: sluice dead replay {} (with --newest after a change of the flow)", letter.run),
     }
 }
 
@@ -360,6 +373,37 @@ mod tests {
             "sluice dead replay 00000000000000000000000000000000",
         ] {
             assert!(page.contains(wanted), "{wanted:?} is missing in\n{page}");
+        }
+    }
+
+    #[test]
+    fn the_page_says_where_it_gave_up() {
+        let mut run = run();
+        let mut letter = run.dead_letter.clone().expect("a letter");
+        letter.step = None;
+        let mut told = |letter: &DeadLetter, steps: bool| {
+            run.dead_letter = Some(letter.clone());
+            if !steps {
+                run.steps.clear();
+            }
+            page(&run, Paint::plain())
+        };
+        assert!(told(&letter, true).contains("It gave up  outside of its steps"));
+        let output = Failure::Expression { field: "output.name".to_owned(), message: "no such name".to_owned() };
+        let output = DeadLetter { failure: output, ..letter.clone() };
+        assert!(told(&output, true).contains("It gave up  at its output"));
+        assert!(told(&letter, false).contains("It gave up  before the first step"));
+    }
+
+    #[test]
+    fn what_may_have_happened_can_be_said_to_have() {
+        let mut run = run();
+        let letter = run.dead_letter.as_mut().expect("a letter");
+        letter.failure = Failure::MayHaveHappened { message: "the answer was lost".to_owned() };
+        let id = letter.run.clone();
+        let page = page(&run, Paint::plain());
+        for wanted in [format!("sluice dead happened {id} --output"), format!("sluice dead replay {id} --yes-repeat")] {
+            assert!(page.contains(&wanted), "{wanted:?} is missing in\n{page}");
         }
     }
 }

@@ -82,6 +82,9 @@ impl Bench {
         tape: Arc<Tape>,
         root: &Path,
     ) -> Result<Report, Stop> {
+        if let Some(refused) = refused(subject, input) {
+            return Ok(not_made(refused));
+        }
         let connection = self.connection(subject, base_url)?;
         let authority = Authority::try_new(
             &Arc::new(ceiling(&approval.grant, root)?),
@@ -133,7 +136,15 @@ impl Bench {
     }
 }
 
-/// A call that the policy stopped before it began.
+/// Why a host would not even call the connector with this input. A schema that does not
+/// compile was refused when the component was described.
+fn refused(subject: Subject<'_>, input: &Value) -> Option<Failure> {
+    let Subject::Action(action) = subject else { return None };
+    let fields = Schema::compile(&action.input).ok()?.check(input);
+    (!fields.is_empty()).then_some(Failure::InvalidInput { fields })
+}
+
+/// A call that the host stopped before it began.
 fn not_made(failure: Failure) -> Report {
     Report {
         outcome: Err(failure),
