@@ -19,6 +19,16 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::records::{APPROVALS, ApprovalRecord, PLUGINS, PluginRecord, Revoked};
 
+/// How many components of one id a problem lists; a developer installs every build.
+const TOLD_APART_MAX: usize = 10;
+
+/// What is to change for a component.
+#[derive(Clone, Copy)]
+enum Change {
+    Approve,
+    Revoke,
+}
+
 /// An installed plugin with its approvals, as people look at it.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct PluginView {
@@ -108,21 +118,59 @@ impl Engine {
 
     /// The plugin of this name, for decisions: an id that several installed components
     /// share names none of them, since anybody can claim an id.
-    fn installed_alone(&self, name: &str) -> Result<Arc<Installed>, EngineError> {
+    fn installed_alone(
+        &self,
+        name: &str,
+        change: Change,
+        environment: &Environment,
+    ) -> Result<Arc<Installed>, EngineError> {
         let all = self.0.catalogue.plugins();
         let sharing: Vec<_> = all.iter().filter(|installed| installed.record.manifest.id.as_str() == name).collect();
-        if sharing.len() < 2 {
-            return self.installed(name);
-        }
-        let digests: Vec<String> = sharing
-            .iter()
-            .map(|installed| format!("{} {}", installed.record.digest.to_short(), installed.record.manifest.version))
-            .collect();
+        let Some((newest, [_, ..])) = sharing.split_first() else { return self.installed(name) };
+        let command = match change {
+            Change::Approve => {
+                let digest = newest.record.digest.to_short();
+                format!("the newest: sluice plugin approve {digest} --grant FILE --environment {environment}")
+            }
+            Change::Revoke => {
+                let approved = sharing.iter().find(|installed| self.is_approved(installed, environment));
+                approved.map_or_else(
+                    || format!("none of them is approved in {environment}"),
+                    |installed| {
+                        let digest = installed.record.digest.to_short();
+                        format!("the approved one: sluice plugin revoke {digest} --environment {environment}")
+                    },
+                )
+            }
+        };
+        let listed = self.told_apart(&sharing);
         Err(EngineError::invalid(
             Problem::new("ambiguous-plugin", format!("{} installed components call themselves {name}", sharing.len()))
                 .cause("an upgrade is installed beside the version before it, or somebody else uses the id")
-                .fix(format!("name the one you mean by its digest: {}", digests.join(", "))),
+                .fix(format!("name the one you mean by its digest, newest first:\n{listed}\n{command}")),
         ))
+    }
+
+    /// Components of one id, a line each: digest, version, where they are approved.
+    fn told_apart(&self, sharing: &[&Arc<Installed>]) -> String {
+        let line = |installed: &&Arc<Installed>| {
+            let record = &installed.record;
+            let mut approvals = self.0.catalogue.approvals_of(&record.digest);
+            approvals.retain(|record| record.revoked.is_none());
+            let places: Vec<&str> = approvals.iter().map(|record| record.approval.environment.as_str()).collect();
+            let places = if places.is_empty() { "nowhere".to_owned() } else { format!("in {}", places.join(", ")) };
+            format!("  {}  {}, approved {places}", record.digest.to_short(), record.manifest.version)
+        };
+        let mut lines: Vec<String> = sharing.iter().take(TOLD_APART_MAX).map(line).collect();
+        if sharing.len() > TOLD_APART_MAX {
+            lines.push(format!("  and {} older: sluice plugin list", sharing.len() - TOLD_APART_MAX));
+        }
+        lines.join("\n")
+    }
+
+    fn is_approved(&self, installed: &Installed, environment: &Environment) -> bool {
+        let found = self.0.catalogue.approval(environment, &installed.record.digest);
+        found.is_some_and(|record| record.revoked.is_none())
     }
 
     /// Binds a grant to a digest in an environment. Replaces an earlier one.
@@ -137,7 +185,7 @@ impl Engine {
         by: &str,
         note: Option<String>,
     ) -> Result<PluginView, EngineError> {
-        let installed = self.installed_alone(name)?;
+        let installed = self.installed_alone(name, Change::Approve, &environment)?;
         let digest = installed.record.digest;
         let mut problems = policy::beyond(&self.0.catalogue.ceiling, &grant);
         if grant.plugin != installed.manifest().id {
@@ -162,7 +210,7 @@ impl Engine {
         environment: &Environment,
         by: &str,
     ) -> Result<PluginView, EngineError> {
-        let installed = self.installed_alone(name)?;
+        let installed = self.installed_alone(name, Change::Revoke, environment)?;
         let found = self.0.catalogue.approval(environment, &installed.record.digest);
         let Some(mut record) = found.filter(|record| record.revoked.is_none()) else {
             return Err(EngineError::NotFound(

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use model::{Failure, Limits, Manifest, Operation, Problem, Schema};
 use serde_json::Value;
+use serde_json::error::Category;
 
 use crate::bindings::shared;
 use crate::call::{Answer, CallContext};
@@ -123,18 +124,43 @@ fn agree(first: &str, second: &str) -> Result<(), Vec<Problem>> {
 }
 
 fn parse(text: &str) -> Result<Manifest, Vec<Problem>> {
-    let manifest: Manifest = serde_json::from_str(text).map_err(|error| {
-        vec![
-            Problem::new("manifest-invalid", format!("the manifest is not valid: {error}"))
-                .cause("the connector was built for another manifest format, or by hand")
-                .fix("build the connector with this host's SDK; the format is manifest.schema.json"),
-        ]
-    })?;
+    let mut document = serde_json::Deserializer::from_str(text);
+    let manifest: Manifest =
+        serde_path_to_error::deserialize(&mut document).map_err(|error| vec![not_valid(&error)])?;
+    document
+        .end()
+        .map_err(|error| vec![Problem::new("manifest-invalid", format!("the manifest is not valid: {error}"))])?;
     if manifest.manifest_version != 1 {
         let what = format!("manifest_version {} is not known; this host reads 1", manifest.manifest_version);
         return Err(vec![Problem::new("manifest-version", what).field("manifest_version")]);
     }
     Ok(manifest)
+}
+
+/// The document does not read as a manifest: people get the place by name, since they
+/// never saw the text that an SDK printed.
+fn not_valid(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let (place, error) = (error.path().to_string(), error.inner());
+    let words = error.to_string();
+    let at = format!(" at line {} column {}", error.line(), error.column());
+    let what = format!("the manifest is not valid: {}", words.strip_suffix(&at).unwrap_or(&words));
+    let problem = Problem::new("manifest-invalid", what);
+    if error.classify() != Category::Data {
+        return problem
+            .cause("the connector was built for another manifest format, or by hand")
+            .fix("build the connector with this host's SDK; the format is manifest.schema.json");
+    }
+    let problem = problem
+        .cause(
+            "a value in the connector's manifest (its attributes, or `connector!`) does not have the form it needs; \
+             or the connector was built for another manifest format",
+        )
+        .fix(
+            "correct it there and build again; if it is right, build with this host's SDK: the format is \
+             manifest.schema.json",
+        );
+    // The path of the whole document.
+    if place == "." { problem } else { problem.field(place) }
 }
 
 /// What document and component must agree on.
@@ -223,6 +249,25 @@ mod tests {
     fn two_descriptions_must_be_equal() {
         assert!(agree("{}", "{}").is_ok());
         assert_eq!(agree("{}", "{ }").expect_err("refused")[0].code, "manifest-unstable");
+    }
+
+    #[test]
+    fn slips_are_named_by_their_place() {
+        for (text, place, words) in [
+            (r#"{"manifest_version":1,"id":"Acme","version":"0.1.0"}"#, Some("id"), "\"Acme\""),
+            (r#"{"manifest_version":1,"actions":[],"limits":{"wall":5}}"#, Some("limits.wall"), "`wall`"),
+            ("{\"manifest_version\": 1,\n \"scope_templates\": [7]}", Some("scope_templates[0]"), "integer `7`"),
+            (r#"{"manifest_version":1}"#, None, "missing field `id`"),
+        ] {
+            let problems = parse(text).expect_err("refused");
+            assert_eq!(problems[0].code, "manifest-invalid");
+            assert_eq!(problems[0].field.as_deref(), place, "{}", problems[0]);
+            assert!(problems[0].what.contains(words) && !problems[0].what.contains(" column "), "{}", problems[0]);
+            assert!(problems[0].cause.as_ref().is_some_and(|cause| cause.contains("`connector!`")));
+        }
+        let cut = parse(r#"{"id":"#).expect_err("refused");
+        assert!(cut[0].what.contains("EOF") && !cut[0].what.contains(" column "), "{}", cut[0]);
+        assert_eq!(cut[0].field, None);
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use ::policy::{Ceiling, Grant};
+use ::policy::{Ceiling, Grant, beyond};
 use api::wire::{Explained, Question};
 use clap::{Args, Subcommand};
 use model::{ConnectionId, OperationId, Problem};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::Global;
 use crate::client::{Client, Reply};
@@ -19,7 +19,7 @@ use crate::show::{Paint, hang};
 pub(crate) enum Policy {
     /// Check ceilings and grants; needs no host
     #[command(
-        after_help = "Examples:\n  sluice policy check grant.toml\n  sluice policy check ceiling.toml grants/*.toml"
+        after_help = "Examples:\n  sluice policy check grant.toml\n  sluice policy check ceiling.toml grants/*.toml\n\nWith a ceiling, the grants beside it are compared with it: exit code 1 when one goes beyond."
     )]
     Check {
         /// TOML: a grant names its plugin, a ceiling does not; `ceiling.toml` is a ceiling
@@ -71,30 +71,74 @@ pub(crate) async fn run(global: &Global, command: Policy) -> Outcome {
     }
 }
 
+/// A document of one kind or the other, without a mistake.
+enum Checked {
+    Ceiling(Box<Ceiling>),
+    Grant(Box<Grant>),
+}
+
+impl Checked {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Ceiling(_) => "ceiling",
+            Self::Grant(_) => "grant",
+        }
+    }
+}
+
 fn check(files: &[PathBuf]) -> Outcome {
-    let (mut lines, mut checked, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut checked, mut problems) = (Vec::new(), Vec::new());
     for file in files {
         match check_one(file) {
-            Ok(kind) => {
-                lines.push(format!("{}: the {kind} is right.", file.display()));
-                checked.push(json!({ "file": file.display().to_string(), "kind": kind }));
-            }
+            Ok(document) => checked.push((file.display().to_string(), document)),
             Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() {
-        return Ok(Answer::done(json!({ "checked": checked }), lines.join("\n")));
+    if !problems.is_empty() {
+        return Err(Stop { exit: Exit::Failed, problems, done: None });
     }
-    Err(Stop { exit: Exit::Failed, problems, done: None })
+    let mut lines: Vec<String> =
+        checked.iter().map(|(file, document)| format!("{file}: the {} is right.", document.kind())).collect();
+    let mut told: Vec<Value> =
+        checked.iter().map(|(file, document)| json!({ "file": file, "kind": document.kind() })).collect();
+    let mut exit = Exit::Done;
+    for (at, (file, document)) in checked.iter().enumerate() {
+        let Checked::Grant(grant) = document else { continue };
+        let found = beyond_ceilings(&checked, grant);
+        if !found.is_empty() {
+            exit = Exit::Failed;
+            lines.push(beyond_line(file, &found, Paint::stdout()));
+            told[at]["beyond"] = json!(found);
+        }
+    }
+    Ok(Answer { exit, json: json!({ "checked": told }), text: lines.join("\n") })
 }
 
-fn check_one(file: &Path) -> Result<&'static str, Vec<Problem>> {
+/// What a grant gives and the ceilings beside it do not allow.
+fn beyond_ceilings(checked: &[(String, Checked)], grant: &Grant) -> Vec<Problem> {
+    let ceilings = checked.iter().filter_map(|(_, document)| match document {
+        Checked::Ceiling(ceiling) => Some(ceiling),
+        Checked::Grant(_) => None,
+    });
+    ceilings.flat_map(|ceiling| beyond(ceiling, grant)).collect()
+}
+
+fn beyond_line(file: &str, found: &[Problem], paint: Paint) -> String {
+    let warning = paint.warn("warning:");
+    let mut text = format!("{warning} {file} goes beyond the ceiling; sluice plugin approve would refuse it:");
+    for problem in found {
+        text.push_str(&format!("\n  - {}", hang(&problem.to_string(), 2)));
+    }
+    text
+}
+
+fn check_one(file: &Path) -> Result<Checked, Vec<Problem>> {
     let text = input::read(file).map_err(|stop| stop.problems)?;
     let name = file.display().to_string();
     if is_grant(&text) && file.file_name().is_none_or(|name| name != "ceiling.toml") {
-        Grant::parse(&text, &name).map(|_| "grant")
+        Grant::parse(&text, &name).map(|grant| Checked::Grant(Box::new(grant)))
     } else {
-        Ceiling::parse(&text, &name).map(|_| "ceiling")
+        Ceiling::parse(&text, &name).map(|ceiling| Checked::Ceiling(Box::new(ceiling)))
     }
 }
 
@@ -104,7 +148,14 @@ fn is_grant(text: &str) -> bool {
     const OF_CEILINGS: [&str; 5] = ["allowed", "denied", "methods", "publishers", "folders ="];
     let has = |key: &str| text.lines().any(|line| line.trim_start().starts_with(key));
     let of_grants = ["plugin", "scopes", "[operations", "[folders", "teams", "review_by"].into_iter().any(has);
-    of_grants || !OF_CEILINGS.into_iter().any(has)
+    of_grants || !(OF_CEILINGS.into_iter().any(has) || has_keys_of_both_alone(text))
+}
+
+/// Whether a document says only what both kinds can: a grant would name its plugin.
+fn has_keys_of_both_alone(text: &str) -> bool {
+    const OF_BOTH: [&str; 3] = ["version", "addresses", "limits"];
+    let document = text.parse::<toml::Table>();
+    document.is_ok_and(|table| table.len() > 1 && table.keys().all(|key| OF_BOTH.contains(&key.as_str())))
 }
 
 fn explained(reply: Reply<Explained>) -> Answer {
@@ -138,6 +189,8 @@ mod tests {
             ("version = 1\nplugn = \"slack\"\n[operations.a]\n", true),
             ("version = 1\nallowed = []\n", false),
             ("version = 1\nfolders = [\"/srv\"]\nmethods = []\n[limits]\n", false),
+            ("version = 1\n[limits]\nwall_ms = 1000\n", false),
+            ("version = 1\nplugn = \"slack\"\n[limits]\nwall_ms = 1000\n", true),
             (include_str!("../../../policies/ceiling.toml"), false),
             (include_str!("../../../policies/files.toml"), true),
         ] {

@@ -114,6 +114,27 @@ fn slips_in_files_get_line_and_suggestion() {
 }
 
 #[test]
+fn grants_are_compared_with_the_ceiling_beside_them() {
+    let bench = Bench::new();
+    bench.write("ceiling.toml", "version = 1\n[limits]\nwall_ms = 1000\n");
+    bench.write("within.toml", "version = 1\nplugin = \"slack\"\n[operations.post-message]\n");
+    bench.write("beyond.toml", "version = 1\nplugin = \"slack\"\n[operations.a]\n[limits]\nwall_ms = 2000\n");
+    let within = bench.run(&["policy", "check", "ceiling.toml", "within.toml"]);
+    assert_eq!(within.out, "ceiling.toml: the ceiling is right.\nwithin.toml: the grant is right.\n");
+    assert_eq!(within.code, 0, "{}", within.err);
+    let beyond = bench.run(&["policy", "check", "beyond.toml", "ceiling.toml", "within.toml"]);
+    assert_eq!(beyond.code, 1, "{}{}", beyond.out, beyond.err);
+    for wanted in ["warning: beyond.toml goes beyond the ceiling", "wall_ms = 2000 is more than"] {
+        assert!(beyond.out.contains(wanted), "{wanted:?} is missing in\n{}", beyond.out);
+    }
+    assert!(!beyond.out.contains("warning: within.toml"), "{}", beyond.out);
+    let told = bench.run(&["policy", "check", "beyond.toml", "ceiling.toml", "--json"]);
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!(told["checked"][0]["beyond"][0]["code"], "beyond-ceiling");
+    assert_eq!(bench.run(&["policy", "check", "beyond.toml"]).code, 0, "without a ceiling it is right");
+}
+
+#[test]
 fn shipped_policies_are_right() {
     let bench = Bench::new();
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies");

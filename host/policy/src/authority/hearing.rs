@@ -140,7 +140,10 @@ impl Inner {
             (true, Some(base)) => {
                 let rule =
                     format!("the manifest asks for the service of the connection, which lives at {}", base.url());
-                let fix = format!("use a connection of {} whose base URL is {}", self.plugin, target.origin());
+                // Never to move the connection there: the connector, or a redirect, chose the place.
+                let fix = "with a connection, the operation declares only the connection's own service: if the flow itself \
+                           names this URL, call it without a connection; if not, ask the connector's developer, or do \
+                           not use it";
                 Denial::new("outside-base-url", what, rule, fix)
             }
             (false, None) if below_base.is_some_and(|asked| asked.nowhere()) => {

@@ -9,6 +9,7 @@ use policy::Grant;
 use serde::Deserialize;
 
 use super::page::given;
+use super::versions;
 use crate::cli::Global;
 use crate::client::{Client, Reply, part};
 use crate::exit::{Answer, Outcome, Stop};
@@ -25,13 +26,25 @@ struct Approved {
 pub(super) async fn approve(global: &Global, name: &str, file: &Path, note: Option<String>) -> Outcome {
     let (text, file) = (input::read(file)?, file.display().to_string());
     let grant = Grant::parse(&text, &file).map_err(Stop::of)?;
-    let new = NewApproval { environment: global.environment.clone(), grant: text, file: Some(file), note };
+    let new = NewApproval { environment: global.environment.clone(), grant: text, file: Some(file.clone()), note };
     let path = format!("/api/v1/plugins/{}/approvals", part(name));
-    Client::with(global, async |client| client.post(&path, &new).await.map(|reply| approved(global, &grant, reply)))
-        .await
+    Client::with(global, async |client| {
+        let reply: Reply<Approved> = client.post(&path, &new).await.map_err(|stop| name_grant(stop, &file))?;
+        let others = versions::others(global, client, &reply.value.view).await;
+        Ok(approved(global, &grant, reply, &others))
+    })
+    .await
 }
 
-fn approved(global: &Global, grant: &Grant, reply: Reply<Approved>) -> Answer {
+/// The host's advice is a command to run: it names the grant that was given.
+fn name_grant(mut stop: Stop, file: &str) -> Stop {
+    for problem in stop.problems.iter_mut().filter(|problem| problem.code == "ambiguous-plugin") {
+        problem.fix = problem.fix.take().map(|fix| fix.replace("--grant FILE", &format!("--grant {file}")));
+    }
+    stop
+}
+
+fn approved(global: &Global, grant: &Grant, reply: Reply<Approved>, others: &[PluginView]) -> Answer {
     let paint = Paint::stdout();
     let Approved { view, warnings } = reply.value;
     let manifest = &view.record.manifest;
@@ -44,5 +57,6 @@ fn approved(global: &Global, grant: &Grant, reply: Reply<Approved>) -> Answer {
     )];
     lines.extend(given(grant).into_iter().map(|line| format!("  {} {line}", paint.good("+"))));
     lines.extend(warnings.iter().map(|problem| warning(problem, paint)));
+    lines.extend(versions::after_approval(&view, others, &global.environment));
     Answer::done(reply.json, lines.join("\n"))
 }

@@ -7,13 +7,14 @@ mod new;
 
 mod page;
 mod test;
+mod versions;
 
 use std::path::PathBuf;
 
 use api::wire::NewCall;
 use clap::{Args, Subcommand};
 use engine::PluginView;
-use model::{ConnectionId, OperationId};
+use model::{ConnectionId, Environment, OperationId};
 use serde::Deserialize;
 
 use crate::cli::Global;
@@ -133,7 +134,12 @@ pub(crate) async fn run(global: &Global, command: Plugin) -> Outcome {
         Plugin::List => Client::with(global, async |client| client.get("/api/v1/plugins").await.map(list)).await,
         Plugin::Show { name } => {
             let path = format!("/api/v1/plugins/{}", part(&name));
-            Client::with(global, async |client| client.get(&path).await.map(show)).await
+            Client::with(global, async |client| {
+                let reply: Reply<PluginView> = client.get(&path).await?;
+                let others = versions::others(global, client, &reply.value).await;
+                Ok(show(reply, &others))
+            })
+            .await
         }
         Plugin::Approve { name, grant, note } => approve::approve(global, &name, &grant, note).await,
         Plugin::Revoke { name } => {
@@ -154,7 +160,7 @@ async fn install(global: &Global, files: &[PathBuf]) -> Outcome {
     Client::with(global, async |client| {
         let mut all = Several::of("plugins");
         for (file, component) in files.iter().zip(components) {
-            let outcome = client.upload("/api/v1/plugins", component).await.map(installed);
+            let outcome = install_one(global, client, component).await;
             if !all.take(&file.display().to_string(), outcome) {
                 break;
             }
@@ -164,12 +170,32 @@ async fn install(global: &Global, files: &[PathBuf]) -> Outcome {
     .await
 }
 
-fn installed(reply: Reply<PluginView>) -> Answer {
-    let record = &reply.value.record;
+async fn install_one(global: &Global, client: &Client, component: Vec<u8>) -> Outcome {
+    let reply: Reply<PluginView> = client.upload("/api/v1/plugins", component).await?;
+    let others = versions::others(global, client, &reply.value).await;
+    Ok(installed(global, reply, &others))
+}
+
+fn installed(global: &Global, reply: Reply<PluginView>, others: &[PluginView]) -> Answer {
+    let (view, record) = (&reply.value, &reply.value.record);
     let (manifest, short) = (&record.manifest, record.digest.to_short());
+    let places: Vec<&str> = versions::environments(view).map(Environment::as_str).collect();
+    let next = if places.is_empty() {
+        format!(
+            "It may do nothing yet. Read what it asks for: sluice plugin show {short}\n  then give it that: sluice \
+             plugin approve {short} --grant FILE"
+        )
+    } else {
+        format!("It was installed before, and is approved in {}: sluice plugin show {short}", places.join(", "))
+    };
+    let beside = versions::beside(view, others, &global.environment).map(|line| format!("  {line}\n"));
     let text = format!(
-        "{} {} ({}) is installed as {}.\n  It may do nothing yet. Read what it asks for: sluice plugin show {short}\n  then give it that: sluice plugin approve {short} --grant FILE",
-        manifest.label, manifest.version, manifest.id, record.digest
+        "{} {} ({}) is installed as {}.\n{}  {next}",
+        manifest.label,
+        manifest.version,
+        manifest.id,
+        record.digest,
+        beside.unwrap_or_default()
     );
     Answer::done(reply.json, text)
 }
@@ -195,8 +221,8 @@ fn list(reply: Reply<List>) -> Answer {
     )
 }
 
-fn show(reply: Reply<PluginView>) -> Answer {
-    Answer::done(reply.json, page::page(&reply.value, Paint::stdout()))
+fn show(reply: Reply<PluginView>, others: &[PluginView]) -> Answer {
+    Answer::done(reply.json, page::page(&reply.value, others, Paint::stdout()))
 }
 
 fn revoked(global: &Global, reply: Reply<PluginView>) -> Answer {

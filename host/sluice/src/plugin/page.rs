@@ -4,12 +4,16 @@ use engine::{ApprovalRecord, PluginView};
 use model::{AuthScheme, Idempotency, Manifest};
 use policy::{Grant, capabilities};
 
+use super::versions;
 use crate::show::{Paint, Table, bytes, hang, time};
 
-/// Purpose, capabilities in plain words, operations, limits, approvals.
-pub(crate) fn page(view: &PluginView, paint: Paint) -> String {
+/// Purpose, capabilities in plain words, operations, limits, approvals. `others` are the
+/// other components of its id.
+pub(super) fn page(view: &PluginView, others: &[PluginView], paint: Paint) -> String {
     let manifest = &view.record.manifest;
     let mut lines = head(view, paint);
+    let in_use = versions::in_use(view, others);
+    lines.extend(in_use.into_iter().map(|line| format!("  {}    {line}", paint.warn("approved"))));
     lines.push(section("What it does if it is approved, and nothing else", paint));
     for capability in capabilities(manifest) {
         lines.push(format!("  {} ({})", paint.bold(&capability.label), capability.operation));
