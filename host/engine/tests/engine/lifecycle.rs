@@ -166,7 +166,10 @@ async fn a_retired_flow_takes_no_calls_and_what_calls_had_begun_goes_on() {
     host.engine.run().expect("running");
     let start = async || host.engine.start(&test(), &id("caller"), json!({}), "ana").await.expect("started");
     let begun = start().await;
-    host.settled().await;
+    // The queue rests for a moment between a caller and what it calls.
+    while host.engine.show_run(&begun).expect("a run").children.is_empty() {
+        tokio::task::yield_now().await;
+    }
     host.engine.retire_flow(&test(), &id("called"), "ana").await.expect("retired");
 
     let late = start().await;
@@ -181,15 +184,22 @@ async fn a_retired_flow_takes_no_calls_and_what_calls_had_begun_goes_on() {
     assert_eq!((problems.len(), problems[0].code.as_str()), (1, "flow-retired"));
     assert_eq!(problems[0].field.as_deref(), Some("steps.go.call"));
 
+    // Until it waits for it.
+    let paid = async || {
+        loop {
+            let reached = host.engine.signal(&test(), "invoice.paid", "1", json!({})).await.expect("sent");
+            if !reached.is_empty() {
+                return reached;
+            }
+        }
+    };
     let children = host.engine.show_run(&begun).expect("a run").children;
-    let reached = host.engine.signal(&test(), "invoice.paid", "1", json!({})).await.expect("sent");
-    assert_eq!(reached, [children[0].run.clone()]);
+    assert_eq!(paid().await, [children[0].run.clone()]);
     assert_eq!(host.ended(&begun).await, RunStatus::Succeeded);
     host.publish(CALLED).await;
     host.publish(CALLER).await;
     let again = start().await;
-    host.settled().await;
-    host.engine.signal(&test(), "invoice.paid", "1", json!({})).await.expect("sent");
+    assert_eq!(paid().await.len(), 1);
     assert_eq!(host.ended(&again).await, RunStatus::Succeeded);
 }
 
